@@ -1,0 +1,108 @@
+# Every target does its own set-up, in .venv and .cache of this checkout, and does it once.
+# Needs make and a Python >= 3.11 (choose one with PYTHON=...); Node and npm only add a peer.
+
+PYTHON    ?= python3
+TRANSPORT ?= trio
+HOST      ?= 127.0.0.1
+PORT      ?= 8765
+# More arguments for pytest (make test ARGS="-k handshake") or for the conformance run.
+ARGS      ?=
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+CACHE  := .cache
+NODE   := tests/interop/node
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCK   := requirements-dev.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test conformance lint format types dist smoke lock clean
+
+help:
+	@echo "make demo [TRANSPORT=trio|asyncio] [PORT=8765]   the chat demo, in your browser"
+	@echo "make test                                        the whole test suite"
+	@echo "make conformance [ARGS='--quick windsock.trio']  the Autobahn test suite"
+	@echo "make lint | format | types | dist | smoke        what .ci/run checks besides"
+	@echo "make lock                                        pin the development dependencies anew"
+	@echo "make clean                                       remove all that these made"
+
+# -- set-up ------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "windsock needs Python 3.11 or newer; choose one with PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# windsock itself, with what the demo needs. The build backend comes from the lock, too.
+$(VENV)/.demo-ready: pyproject.toml $(LOCK) | $(BIN)/python
+	@test -d core/windsock && test -d transports/windsock
+	$(PIP) install -c $(LOCK) hatchling editables
+	$(PIP) install -c $(LOCK) --no-build-isolation -e '.[trio]'
+	@touch $@
+
+$(VENV)/.dev-ready: $(VENV)/.demo-ready
+	$(PIP) install -r $(LOCK)
+	$(PIP) check
+	@touch $@
+
+# Node's `ws`, a peer of the interop tests. Where npm cannot get it, those tests say so and skip.
+$(NODE)/node_modules/.ready: $(NODE)/package.json $(NODE)/package-lock.json
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+	    npm ci --prefix $(NODE) --cache $(abspath $(CACHE))/npm --ignore-scripts \
+	        --no-audit --no-fund --no-update-notifier --loglevel=error && touch $@ || \
+	    echo "make: npm could not install the Node peer: its interop tests will be skipped" >&2; \
+	else echo "make: no Node with npm here: the interop tests with Node will be skipped" >&2; fi
+
+# -- what a person runs ------------------------------------------------------------------------
+
+demo: $(VENV)/.demo-ready
+	@exec $(BIN)/windsock demo --transport $(TRANSPORT) --host $(HOST) --port $(PORT)
+
+# Everything, with the coverage of the core; only what ARGS selects, where it is given.
+test: $(VENV)/.dev-ready $(NODE)/node_modules/.ready
+	$(BIN)/python -m pytest $(or $(ARGS),--cov)
+
+conformance: $(VENV)/.dev-ready
+	$(BIN)/python -m tests.conformance $(ARGS)
+
+lint: $(VENV)/.dev-ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev-ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.dev-ready
+	$(BIN)/mypy
+	PYRIGHT_PYTHON_CACHE_DIR=$(abspath $(CACHE))/pyright PYRIGHT_PYTHON_IGNORE_WARNINGS=1 \
+	    $(BIN)/pyright
+
+# The sdist, and the wheel built from the unpacked sdist.
+dist: $(VENV)/.dev-ready
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
+# The wheel, installed by itself in an environment outside the checkout.
+smoke: dist
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && set -ex && \
+	$(BIN)/python -m venv "$$dir/venv" && \
+	"$$dir/venv/bin/python" -m pip --disable-pip-version-check --quiet install \
+	    -c $(LOCK) "$$(echo dist/windsock-*.whl)[trio]" && \
+	cp tests/smoke/smoke.py "$$dir" && cd "$$dir" && venv/bin/python -I smoke.py
+
+# -- upkeep ------------------------------------------------------------------------------------
+
+lock: | $(BIN)/python
+	@test -x $(CACHE)/uv/bin/uv || { $(BIN)/python -m venv $(CACHE)/uv && \
+	    $(CACHE)/uv/bin/python -m pip --disable-pip-version-check --quiet install uv==0.13.8; }
+	$(CACHE)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	    --all-extras --group dev --no-annotate --no-header --no-emit-index-url \
+	    --no-emit-find-links --upgrade pyproject.toml --output-file $(CACHE)/lock.txt
+	@{ echo "# The lock of all development dependencies, for Python 3.11 and newer."; \
+	   echo "# Written by 'make lock' from pyproject.toml; not to be edited by hand."; \
+	   cat $(CACHE)/lock.txt; } > $(LOCK)
+
+clean:
+	rm -rf $(VENV) $(CACHE) dist $(NODE)/node_modules .mypy_cache .pytest_cache .ruff_cache \
+	    .hypothesis .coverage
