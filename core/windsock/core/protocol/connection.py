@@ -1,0 +1,645 @@
+"""A WebSocket connection of either role: bytes and time in, events and bytes out. No I/O.
+
+How to drive one, whatever the transport:
+
+1. Give it what the peer sent: `receive_data`, with b"" at the end of the stream.
+2. Pull `next_event` until it returns NEED_DATA or PAUSED; react with commands.
+3. Write `data_to_send`, shut down the sending side if `half_close`, and say with `unsent` how much
+   of it the kernel has not taken.
+4. Call `handle_deadline` no later than at `deadline`.
+5. Close the socket when `state` is CLOSED.
+
+Times are seconds on any monotonic clock of the caller's.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from . import close_codes
+from .close_codes import check_close
+from .config import Config
+from .deflate import DeflateParameters
+from .errors import Disconnected, LocalProtocolError
+from .events import (
+    NEED_DATA,
+    PAUSED,
+    Closed,
+    Event,
+    HttpRequested,
+    Opened,
+    Ping,
+    Pong,
+    Refused,
+    RequestHead,
+    RequestRefused,
+    Status,
+)
+from .frames import CloseFrame, FrameEngine, FrameEvent, PongFrame, Role
+from .handshake import Refusal
+from .headers import Headers
+from .http import ClientHandshake, ServerHandshake
+from .keepalive import Due, Keepalive
+from .state import CLIENT, SERVER, Input, State, Table, transition
+
+HeaderFields = Headers | Iterable[tuple[str, str]]
+Message = str | bytes | bytearray | memoryview
+
+
+class Connection:
+    """What both roles share: everything from the moment the WebSocket is open."""
+
+    __slots__ = (
+        "_closing_since",
+        "_config",
+        "_eof",
+        "_events",
+        "_frames",
+        "_handed_over",
+        "_keepalive",
+        "_message_since",
+        "_now",
+        "_opened_at",
+        "_out",
+        "_owed_pong",
+        "_reading_paused",
+        "_role",
+        "_sent_close",
+        "_table",
+        "_taken",
+        "_unsent",
+        "_unsent_since",
+        "closed",
+        "pending_output",
+        "state",
+        "subprotocol",
+    )
+
+    def __init__(self, role: Role, table: Table, state: State, config: Config, now: float) -> None:
+        self._role = role
+        self._table = table
+        self._config = config
+        self.state = state
+        """Where the connection stands."""
+        self.closed: Closed | None = None
+        """The outcome, once it is known."""
+        self.subprotocol: str | None = None
+        """The subprotocol that was agreed on (RFC 6455 §1.9)."""
+        self.pending_output = 0
+        """Bytes that wait for `data_to_send`."""
+        self._out: list[bytes] = []
+        self._events: deque[Event] = deque()
+        self._frames: FrameEngine | None = None
+        self._keepalive = Keepalive(config.ping_interval, config.ping_timeout, now)
+        self._now = self._opened_at = now
+        self._eof = False
+        self._reading_paused = False
+        self._message_since: float | None = None
+        self._closing_since: float | None = None
+        self._sent_close: CloseFrame | None = None
+        self._owed_pong: bytes | None = None
+        self._handed_over = self._taken = self._unsent = 0
+        self._unsent_since: float | None = None
+
+    # Input
+
+    def receive_data(self, data: bytes | None, now: float) -> None:
+        """What the peer sent; b"" or None is the end of its stream.
+
+        Never raises on what a peer can send: what is wrong with it comes out as events.
+        """
+        self._now = now
+        if not data:
+            self._eof = True
+            self._feed_handshake(b"")
+            return
+        self._keepalive.received(now)
+        if self._frames is not None:
+            if self.state is State.OPEN or self.state is State.CLOSING:
+                self._frames.receive_data(data)
+        else:
+            self._feed_handshake(data)
+
+    def next_event(self) -> Event | Status:
+        """The next event; the state advances as it is returned.
+
+        NEED_DATA: everything has been seen. PAUSED: the application must decide first.
+        """
+        while True:
+            if self._events:
+                return self._events.popleft()
+            if self.state is State.OPEN or self.state is State.CLOSING:
+                assert self._frames is not None
+                found = self._frames.next_event()
+                if found is not None:
+                    event = self._take_frame_event(found)
+                    if event is not None:
+                        return event
+                    continue
+                self._note_message_progress()
+            elif self.state in {State.AWAITING_REQUEST, State.AWAITING_RESPONSE}:
+                if self._advance_handshake():
+                    continue
+            if not self._eof or self.state is State.CLOSED:
+                paused = self.state in {State.DECIDING, State.RESPONDING}
+                return PAUSED if paused else NEED_DATA
+            if self.state is State.RESPONDING:
+                return PAUSED
+            self._end_of_stream()
+
+    def _take_frame_event(self, found: FrameEvent) -> Event | None:
+        if isinstance(found, (str, bytes)):
+            self._message_since = None
+            # Messages that cross our Close frame are discarded (§1.4: no more data is processed).
+            return found if self.state is State.OPEN else None
+        if isinstance(found, Ping):
+            if self.state is State.OPEN:
+                self._answer_ping(found.payload)
+            return found
+        if isinstance(found, PongFrame):
+            return Pong(found.payload, self._keepalive.pong(found.payload, self._now))
+        if isinstance(found, CloseFrame):
+            self._receive_close(found)
+        else:
+            self._fail(Input.VIOLATION, found.code, found.reason)
+        return None
+
+    def _answer_ping(self, payload: bytes) -> None:
+        # §5.5.3: while nothing can be written, only the newest Ping is owed an answer.
+        if self._unsent or self.pending_output > self._config.write_high_water:
+            self._owed_pong = payload
+        else:
+            assert self._frames is not None
+            self._queue(self._frames.encode_pong(payload))
+
+    def _receive_close(self, frame: CloseFrame) -> None:
+        if self.state is State.OPEN:
+            assert self._frames is not None
+            self._advance(Input.CLOSE_FRAME)
+            self._queue(self._frames.encode_close(frame.code, frame.reason))
+            self._closing_since = self._now
+            self._finish(frame.code, frame.reason, clean=True, by_peer=True)
+        else:
+            self._advance(Input.CLOSE_FRAME)
+            assert self._sent_close is not None
+            ours = self._sent_close
+            self._finish(ours.code, ours.reason, clean=True, by_peer=False)
+
+    def _fail(self, cause: Input, code: int, reason: str) -> None:
+        """_Fail the WebSocket Connection_ (§7.1.7): say why, then wait for the peer to go."""
+        was_open = self.state is State.OPEN
+        self._advance(cause)
+        if was_open:
+            assert self._frames is not None
+            self._queue(self._frames.encode_close(code, reason))
+            self._closing_since = self._now
+        self._finish(code, reason, clean=False, by_peer=False)
+
+    def _end_of_stream(self) -> None:
+        by_peer = self.state is not State.CLOSING
+        self._advance(Input.EOF)
+        self._finish(close_codes.ABNORMAL, "", clean=False, by_peer=by_peer)
+
+    def _note_message_progress(self) -> None:
+        assert self._frames is not None
+        if not self._frames.message_in_progress:
+            self._message_since = None
+        elif self._message_since is None:
+            self._message_since = self._now
+
+    # Commands
+
+    def send(self, message: Message) -> None:
+        """Send a complete message: text from a str, binary from anything bytes-like.
+
+        Raises:
+            TypeError: `message` is neither.
+            LocalProtocolError: the WebSocket is not open yet.
+            Disconnected: it is no longer open.
+        """
+        if self.state is not State.OPEN:
+            self._refuse_to_send(Input.SEND)
+        assert self._frames is not None
+        if isinstance(message, (bytearray, memoryview)):
+            message = bytes(message)
+        elif not isinstance(message, (str, bytes)):
+            raise TypeError(f"a message is str or bytes-like, not {type(message).__name__}")
+        try:
+            self._queue(self._frames.encode_message(message))
+        except UnicodeEncodeError as error:
+            raise LocalProtocolError(f"text that is not encodable as UTF-8: {error}") from None
+
+    def ping(self, payload: bytes | None, now: float) -> bytes:
+        """Send a Ping; returns its payload, which is made up where None is given.
+
+        Raises:
+            LocalProtocolError: not open yet; over 125 bytes (RFC 6455 §5.5); the same payload, or
+                too many Pings, are unanswered.
+            Disconnected: the WebSocket is no longer open.
+        """
+        if self.state is not State.OPEN:
+            self._refuse_to_send(Input.PING)
+        assert self._frames is not None
+        _check_control_payload(payload or b"")
+        payload = self._keepalive.user_ping(payload, now)
+        self._queue(self._frames.encode_ping(payload))
+        return payload
+
+    def pong(self, payload: bytes) -> None:
+        """Send an unsolicited Pong (RFC 6455 §5.5.3). Pings are answered without it.
+
+        Raises:
+            LocalProtocolError: not open yet, or over 125 bytes.
+            Disconnected: the WebSocket is no longer open.
+        """
+        if self.state is not State.OPEN:
+            self._refuse_to_send(Input.PONG)
+        assert self._frames is not None
+        _check_control_payload(payload)
+        self._queue(self._frames.encode_pong(payload))
+
+    def close(self, code: int, reason: str, now: float) -> None:
+        """Begin the closing handshake; does nothing where the end has begun already.
+
+        A server that has not decided yet rejects with 403 instead; a client that has no answer
+        yet ends the connection.
+
+        Raises:
+            LocalProtocolError: `code` or `reason` cannot be in a Close frame.
+        """
+        check_close(code, reason)
+        self._now = now
+        before = self.state
+        if before is State.OPEN:
+            assert self._frames is not None
+            self._advance(Input.CLOSE)
+            self._queue(self._frames.encode_close(code, reason))
+            self._closing_since = now
+            self._sent_close = CloseFrame(code, reason)
+        elif before in {State.CLOSING, State.DRAINING, State.CLOSED}:
+            self._advance(Input.CLOSE)
+        else:
+            self._close_before_open()
+
+    def _close_before_open(self) -> None:
+        self._advance(Input.CLOSE)
+        self._finish(close_codes.ABNORMAL, "", clean=False, by_peer=False)
+
+    def disconnected(self) -> Disconnected:
+        """The error that tells a user of this connection that it has ended or is ending."""
+        if self.closed is not None:
+            return Disconnected(self.closed.code, self.closed.reason, self.closed.clean)
+        if self._sent_close is not None:
+            return Disconnected(self._sent_close.code, self._sent_close.reason, False)
+        return Disconnected(close_codes.ABNORMAL, "", False)
+
+    def _refuse_to_send(self, command: Input) -> None:
+        if self.closed is not None or self._sent_close is not None:
+            raise self.disconnected()
+        transition(self._table, self.state, command)
+
+    # Output
+
+    def data_to_send(self) -> bytes:
+        """Everything to be written now, in one piece; b"" if nothing."""
+        if not self._out:
+            return b""
+        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        self._out.clear()
+        self.pending_output = 0
+        self._handed_over += len(data)
+        return data
+
+    @property
+    def half_close(self) -> bool:
+        """Whether the sending side is to be shut down once everything is written.
+
+        A client leaves it to the server to end TCP after a clean close (RFC 6455 §7.1.1).
+        """
+        if self.state is not State.DRAINING:
+            return False
+        return self._role is Role.SERVER or (self.closed is not None and not self.closed.clean)
+
+    def unsent(self, size: int, now: float) -> None:
+        """How many bytes of what `data_to_send` gave the kernel has not taken yet.
+
+        To be called after each write, when writing goes on, and before `handle_deadline`.
+        """
+        taken = self._handed_over - size
+        if size == 0:
+            self._unsent_since = None
+            if self.state is State.DRAINING and self._frames is None and self._unsent:
+                self._closing_since = now  # an HTTP response may take longer than closing
+        elif self._unsent_since is None or taken > self._taken:
+            self._unsent_since = now
+        self._unsent = size
+        self._taken = taken
+        if size == 0 and self._owed_pong is not None:
+            if self.state is State.OPEN:
+                assert self._frames is not None
+                self._queue(self._frames.encode_pong(self._owed_pong))
+            self._owed_pong = None
+
+    def write_failed(self, now: float) -> None:
+        """Writing has failed for good: nothing more is sent, and the connection has ended."""
+        self._now = now
+        by_peer = self.state is not State.CLOSING
+        self._advance(Input.WRITE_FAILED)
+        self._finish(close_codes.ABNORMAL, "", clean=False, by_peer=by_peer)
+
+    # Time
+
+    def pause_reading(self) -> None:
+        """The caller stops reading for now: silence is not the peer's fault."""
+        self._reading_paused = True
+
+    def resume_reading(self, now: float) -> None:
+        """The caller reads again."""
+        if self._reading_paused:
+            self._reading_paused = False
+            self._keepalive.received(now)
+            if self._message_since is not None:
+                self._message_since = now
+
+    def deadline(self) -> float | None:
+        """When `handle_deadline` must be called at the latest, None for never.
+
+        It moves: ask again after every call of anything else.
+        """
+        times = self._deadlines()
+        return min(times) if times else None
+
+    def _deadlines(self) -> list[float]:
+        if self.state is State.CLOSED:
+            return []
+        times: list[float] = []
+        if self._unsent_since is not None:
+            times.append(self._unsent_since + self._config.write_timeout)
+        if self.state is State.OPEN:
+            times.append(self._keepalive.deadline())
+            if self._message_since is not None and not self._reading_paused:
+                times.append(self._message_since + self._config.message_timeout)
+        elif self.state in {State.CLOSING, State.DRAINING}:
+            # An HTTP response that is still being read has the write deadline alone.
+            if self._frames is not None or self._unsent_since is None:
+                assert self._closing_since is not None
+                times.append(self._closing_since + self._config.close_timeout)
+        elif self.state is not State.RESPONDING:
+            times.append(self._opened_at + self._config.open_timeout)
+        return times
+
+    def handle_deadline(self, now: float) -> None:
+        """Do what is due at `now`; nothing if it is too early."""
+        self._now = now
+        due = self.deadline()
+        if due is None or now < due:
+            return
+        if self._unsent_since is not None and now >= (
+            self._unsent_since + self._config.write_timeout
+        ):
+            self.write_failed(now)
+        elif self.state is State.OPEN:
+            self._handle_open_deadline(now)
+        elif self.state in {State.CLOSING, State.DRAINING}:
+            self._advance(Input.TIMEOUT)
+            self._finish(close_codes.ABNORMAL, "", clean=False, by_peer=False)
+        else:
+            self._handshake_timed_out()
+
+    def _handle_open_deadline(self, now: float) -> None:
+        assert self._frames is not None
+        due = self._keepalive.due(now)
+        if due is Due.PING:
+            self._queue(self._frames.encode_ping(self._keepalive.keepalive_ping(now)))
+        elif due is Due.FAIL and self._reading_paused:
+            self._keepalive.received(now)  # an answer could not have been seen
+        elif due is Due.FAIL:
+            self._fail(Input.TIMEOUT, close_codes.INTERNAL_ERROR, "keepalive ping timeout")
+        else:
+            self._fail(Input.TIMEOUT, close_codes.POLICY_VIOLATION, "message took too long")
+
+    # For the roles
+
+    def _advance(self, given: Input) -> None:
+        self.state = transition(self._table, self.state, given)
+
+    def _queue(self, data: bytes) -> None:
+        self._out.append(data)
+        self.pending_output += len(data)
+
+    def _finish(self, code: int, reason: str, *, clean: bool, by_peer: bool) -> None:
+        if self.closed is None:
+            self.closed = Closed(code, reason, clean, by_peer)
+            self._events.append(self.closed)
+
+    def _open(self, deflate: DeflateParameters | None, trailing: bytes) -> None:
+        self._frames = FrameEngine(self._role, self._config, deflate)
+        self._keepalive.received(self._now)
+        if trailing:
+            self._frames.receive_data(trailing)
+
+    def _feed_handshake(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def _advance_handshake(self) -> bool:
+        """Look for the next step of the handshake; whether there was one."""
+        raise NotImplementedError
+
+    def _handshake_timed_out(self) -> None:
+        raise NotImplementedError
+
+
+def _check_control_payload(payload: bytes) -> None:
+    if not isinstance(payload, bytes) or len(payload) > 125:
+        raise LocalProtocolError("the payload of a Ping or Pong is bytes, at most 125 of them")
+
+
+class ServerConnection(Connection):
+    """The server's side of one TCP connection: one HTTP request, then perhaps a WebSocket."""
+
+    __slots__ = ("_handshake",)
+
+    def __init__(self, config: Config | None = None, *, now: float) -> None:
+        super().__init__(Role.SERVER, SERVER, State.AWAITING_REQUEST, config or Config(), now)
+        self._handshake: ServerHandshake | None = ServerHandshake(self._config)
+
+    def receive_request(self, head: RequestHead, now: float) -> None:
+        """Enter with a request whose head somebody else has parsed; the body must follow as data.
+
+        It is judged like one that came as bytes.
+        """
+        lines = [f"{head.method} {head.target} HTTP/{head.http_version}"]
+        lines += [f"{name}: {value}" for name, value in head.headers.items_as_sent()]
+        self.receive_data("\r\n".join([*lines, "", ""]).encode("latin-1", "replace"), now)
+
+    def _feed_handshake(self, data: bytes) -> None:
+        if self._handshake is not None:
+            self._handshake.feed(data)
+
+    def _advance_handshake(self) -> bool:
+        assert self._handshake is not None
+        found = self._handshake.next()
+        if found is None:
+            continue_ = self._handshake.continue_()
+            if continue_:
+                self._queue(continue_)
+            return False
+        if isinstance(found, Refusal):
+            if self._eof and found.status == 400:
+                return False  # what was cut short needs no answer
+            self._refuse(Input.BAD_REQUEST, found)
+        else:
+            http = isinstance(found, HttpRequested)
+            self._advance(Input.HTTP_REQUEST if http else Input.HANDSHAKE_REQUEST)
+            self._events.append(found)
+        return True
+
+    def _refuse(self, cause: Input, refusal: Refusal) -> None:
+        assert self._handshake is not None
+        self._advance(cause)
+        self._queue(self._handshake.refuse(refusal))
+        self._end_http()
+        self._events.append(RequestRefused(refusal.status, refusal.message))
+        self._finish(close_codes.ABNORMAL, "", clean=False, by_peer=False)
+
+    def _handshake_timed_out(self) -> None:
+        awaiting = self.state is State.AWAITING_REQUEST
+        status, what = (408, "request") if awaiting else (503, "decision of the application")
+        timeout = self._config.open_timeout
+        self._refuse(Input.TIMEOUT, Refusal(status, f"no {what} within {timeout:g} s"))
+
+    def _close_before_open(self) -> None:
+        if self.state is State.AWAITING_REQUEST:
+            super()._close_before_open()
+        else:
+            deciding = self.state is State.DECIDING
+            self._respond(Input.CLOSE, 403 if deciding else 503, (), b"")
+
+    def accept(
+        self, subprotocol: str | None = None, headers: HeaderFields = (), *, now: float
+    ) -> None:
+        """Open the WebSocket: the 101 response (RFC 6455 §4.2.2).
+
+        Raises:
+            LocalProtocolError: nothing to accept; a subprotocol that was not offered; a header
+                that cannot be sent, or that the handshake sets itself.
+            Disconnected: the client has gone.
+        """
+        if self.closed is not None and self.state is not State.OPEN:
+            raise self.disconnected()
+        state = transition(self._table, self.state, Input.ACCEPT)
+        assert self._handshake is not None
+        response, offer, trailing = self._handshake.accept(subprotocol, headers)
+        self._now = now
+        self.state = state
+        self.subprotocol = subprotocol
+        self._handshake = None
+        self._queue(response)
+        self._open(offer.deflate, trailing)
+
+    def reject(
+        self, status: int = 403, headers: HeaderFields = (), body: bytes = b"", *, now: float
+    ) -> None:
+        """Answer the opening handshake with an HTTP response instead.
+
+        Raises:
+            LocalProtocolError: nothing to reject; a status outside 200–599; an unusable header.
+            Disconnected: the client has gone.
+        """
+        if self.state is State.CLOSED:
+            raise self.disconnected()
+        transition(self._table, self.state, Input.REJECT)
+        self._now = now
+        self._respond(Input.REJECT, status, headers, body)
+
+    def respond(
+        self, status: int = 200, headers: HeaderFields = (), body: bytes = b"", *, now: float
+    ) -> None:
+        """Answer a plain HTTP request.
+
+        Raises:
+            LocalProtocolError: nothing to respond to; a status outside 200–599; an unusable header.
+            Disconnected: the client has gone.
+        """
+        if self.state is State.CLOSED:
+            raise self.disconnected()
+        transition(self._table, self.state, Input.RESPOND)
+        self._now = now
+        self._respond(Input.RESPOND, status, headers, body)
+
+    def _respond(self, cause: Input, status: int, headers: HeaderFields, body: bytes) -> None:
+        assert self._handshake is not None
+        response = self._handshake.respond(status, headers, body)
+        self._advance(cause)
+        self._queue(response)
+        self._end_http()
+        self._finish(close_codes.ABNORMAL, "", clean=False, by_peer=False)
+
+    def _end_http(self) -> None:
+        self._handshake = None
+        self._closing_since = self._now
+
+
+class ClientConnection(Connection):
+    """The client's side: its opening handshake is the first thing it has to send."""
+
+    __slots__ = ("_handshake", "request")
+
+    def __init__(
+        self,
+        host: str,
+        target: str = "/",
+        *,
+        subprotocols: Iterable[str] = (),
+        headers: HeaderFields = (),
+        config: Config | None = None,
+        now: float,
+    ) -> None:
+        """`host` is the value of the Host field, `target` the path with its query.
+
+        Raises:
+            LocalProtocolError: something in it cannot be sent.
+        """
+        super().__init__(Role.CLIENT, CLIENT, State.AWAITING_RESPONSE, config or Config(), now)
+        handshake = ClientHandshake(self._config, host, target, subprotocols, headers)
+        self._handshake: ClientHandshake | None = handshake
+        self.request = handshake.request
+        """The opening handshake as it is sent."""
+        self._queue(handshake.send_request())
+
+    def _feed_handshake(self, data: bytes) -> None:
+        if self._handshake is not None:
+            self._handshake.feed(data)
+
+    def _advance_handshake(self) -> bool:
+        assert self._handshake is not None
+        found = self._handshake.next()
+        if found is None:
+            return False
+        self._handshake = None
+        if isinstance(found, Refused):
+            self._refused(Input.REFUSAL, found)
+        else:
+            answer, headers, trailing = found
+            self._advance(Input.SWITCHING_PROTOCOLS)
+            self.subprotocol = answer.subprotocol
+            self._open(answer.deflate, trailing)
+            self._events.append(Opened(answer.subprotocol, headers))
+        return True
+
+    def _refused(self, cause: Input, refused: Refused) -> None:
+        self._advance(cause)
+        self._events.append(refused)
+        self._finish(close_codes.ABNORMAL, "", clean=False, by_peer=False)
+
+    def _handshake_timed_out(self) -> None:
+        message = f"no answer within {self._config.open_timeout:g} s"
+        self._refused(Input.TIMEOUT, Refused(message, None, Headers(), b""))
+
+    def _end_of_stream(self) -> None:
+        if self.state is State.AWAITING_RESPONSE:
+            message = "the server closed the connection without an answer"
+            self._refused(Input.EOF, Refused(message, None, Headers(), b""))
+        else:
+            super()._end_of_stream()

@@ -1,0 +1,399 @@
+"""Frames and messages (RFC 6455 §5, §6): wsproto's engine, guarded, with a lane around it.
+
+Everything goes through wsproto, but for two things. Limits are enforced here, at the frame's
+header, before wsproto sees the payload. And a complete unfragmented, uncompressed data frame at a
+frame boundary takes the *fast lane*: it is decoded (or encoded) directly. The lane is a shortcut,
+never a second opinion: whatever is not plainly right goes to wsproto, which then judges it.
+"""
+
+from __future__ import annotations
+
+import enum
+import secrets
+import struct
+from collections import deque
+from dataclasses import dataclass
+from io import StringIO
+from typing import Final
+
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import BytesMessage, CloseConnection, TextMessage
+from wsproto.events import Ping as WsprotoPing
+from wsproto.events import Pong as WsprotoPong
+from wsproto.frame_protocol import CloseReason
+
+from .config import Config
+from .deflate import BoundedDeflate, DeflateParameters, compressed_size_limit
+from .events import Ping
+from .masking import apply_mask
+
+# A payload is handed to wsproto in pieces of at most this size, so that its copies stay small.
+_PIECE: Final = 64 * 1024
+# The shortest buffer worth compacting before more is appended to it.
+_COMPACT_FROM: Final = 64 * 1024
+
+_FIN: Final = 0x80
+_RSV1: Final = 0x40
+_TEXT: Final = 0x1
+_BINARY: Final = 0x2
+_CLOSE: Final = 0x8
+_MASKED: Final = 0x80
+
+
+class Role(enum.Enum):
+    """Which side of the connection this is."""
+
+    CLIENT = enum.auto()
+    SERVER = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class PongFrame:
+    """A Pong came in."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CloseFrame:
+    """The peer's Close frame: 1005 and no reason where it was empty (§7.1.5)."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """The peer broke the protocol or a limit: the connection must be failed with this code."""
+
+    code: int
+    reason: str
+
+
+FrameEvent = str | bytes | Ping | PongFrame | CloseFrame | Violation
+
+
+class FrameEngine:
+    """Turns bytes into messages and control frames, and back.
+
+    After a `CloseFrame` or a `Violation` nothing more comes out of it.
+    """
+
+    __slots__ = (
+        "_binary_parts",
+        "_buffer",
+        "_client",
+        "_close_payload",
+        "_compressed",
+        "_deflate",
+        "_ended",
+        "_events",
+        "_fast_lane",
+        "_fragments",
+        "_header_forwarded",
+        "_mask_bit",
+        "_max_fragments",
+        "_max_message_size",
+        "_message_size",
+        "_opcode",
+        "_position",
+        "_remaining",
+        "_text_parts",
+        "_wsproto",
+        "message_in_progress",
+    )
+
+    def __init__(
+        self,
+        role: Role,
+        config: Config,
+        deflate: DeflateParameters | None = None,
+        *,
+        fast_lane: bool = True,
+    ) -> None:
+        self._client = role is Role.CLIENT
+        self._mask_bit = 0 if self._client else _MASKED  # of the frames that come in (§5.1)
+        self._max_message_size = config.max_message_size
+        self._max_fragments = config.max_fragments
+        self._deflate: BoundedDeflate | None = None
+        if deflate is not None:
+            assert config.compression is not None
+            self._deflate = BoundedDeflate(
+                deflate,
+                config.compression,
+                client=self._client,
+                max_message_size=config.max_message_size,
+            )
+        self._wsproto = Connection(
+            ConnectionType.CLIENT if self._client else ConnectionType.SERVER,
+            [self._deflate] if self._deflate is not None else [],
+        )
+        self._fast_lane = fast_lane
+        self._buffer = bytearray()
+        self._position = 0
+        self._events: deque[FrameEvent] = deque()
+        self._ended = False
+        # The frame that is going through wsproto.
+        self._header_forwarded = 0
+        self._opcode = 0
+        self._remaining = 0
+        self._close_payload = bytearray()
+        # The message that is going through wsproto.
+        self.message_in_progress = False
+        """Whether the first byte of a message has come and its last has not."""
+        self._compressed = False
+        self._message_size = 0
+        self._fragments = 0
+        self._text_parts: StringIO | None = None
+        self._binary_parts: bytearray | None = None
+
+    # Receiving
+
+    def receive_data(self, data: bytes) -> None:
+        """More bytes of the peer."""
+        if self._position == len(self._buffer):
+            self._buffer.clear()
+            self._position = 0
+        elif self._position > _COMPACT_FROM:
+            del self._buffer[: self._position]
+            self._position = 0
+        self._buffer += data
+
+    @property
+    def buffered(self) -> int:
+        """How many received bytes have not been looked at."""
+        return len(self._buffer) - self._position
+
+    def next_event(self) -> FrameEvent | None:
+        """The next message, control frame or violation; None until more bytes come."""
+        while True:
+            if self._events:
+                event = self._events.popleft()
+                if isinstance(event, (CloseFrame, Violation)):
+                    self._end()
+                return event
+            if self._ended:
+                return None
+            if self._remaining:
+                if not self._forward_payload():
+                    return None
+            else:
+                if self._fast_lane and not self.message_in_progress and not self._header_forwarded:
+                    message = self._complete_message()
+                    if message is not None:
+                        return message
+                if not self._forward_header():
+                    return None
+
+    def _complete_message(self) -> str | bytes | None:
+        """The fast lane in: a whole, plainly valid, uncompressed message, else None."""
+        buffer, start = self._buffer, self._position
+        available = len(buffer) - start
+        if available < 2:
+            return None
+        first, second = buffer[start], buffer[start + 1]
+        if (first != _FIN | _TEXT and first != _FIN | _BINARY) or second & _MASKED != self._mask_bit:
+            return None
+        size = second & 0x7F
+        start += 2
+        if size == 126:
+            if available < 4:
+                return None
+            size = buffer[start] << 8 | buffer[start + 1]
+            if size < 126:
+                return None
+            start += 2
+        elif size == 127:
+            return None  # such a frame is seldom whole in one read
+        if size > self._max_message_size:
+            return None
+        if self._client:
+            end = start + size
+            if end > len(buffer):
+                return None
+            payload = bytes(buffer[start:end])
+        else:
+            body = start + 4
+            end = body + size
+            if end > len(buffer):
+                return None
+            payload = apply_mask(buffer[body:end], buffer[start:body])
+        if first == _FIN | _BINARY:
+            self._position = end
+            return payload
+        try:
+            text = payload.decode()
+        except UnicodeDecodeError:
+            return None
+        self._position = end
+        return text
+
+    def _forward_header(self) -> bool:
+        """Pass what is there of a frame's header to wsproto; whether there was anything."""
+        buffer, start = self._buffer, self._position
+        available = len(buffer) - start
+        if available < 2:
+            return False
+        second = buffer[start + 1]
+        length_size = {126: 2, 127: 8}.get(second & 0x7F, 0)
+        header_size = 2 + length_size + (4 if second & _MASKED else 0)
+        complete = available >= header_size
+        if complete:
+            size = second & 0x7F
+            if length_size:
+                size = int.from_bytes(buffer[start + 2 : start + 2 + length_size], "big")
+            violation = self._start_frame(buffer[start], size)
+            if violation is not None:
+                self._events.append(violation)
+                return True
+        end = start + min(available, header_size)
+        fresh = bytes(buffer[start + self._header_forwarded : end])
+        if not fresh:
+            return False
+        self._header_forwarded += len(fresh)
+        if complete:
+            self._position = end
+            self._header_forwarded = 0
+            if second & _MASKED and self._opcode == _CLOSE:
+                self._close_payload += buffer[end - 4 : end]
+        self._feed(fresh)
+        return True
+
+    def _start_frame(self, first: int, size: int) -> Violation | None:
+        """Note a frame whose header is complete, and hold it to the limits."""
+        opcode = first & 0x0F
+        self._opcode = opcode
+        self._remaining = size
+        if opcode > _BINARY:
+            self._close_payload.clear()
+            return None
+        if opcode:
+            self._message_size = self._fragments = 0
+            self._compressed = self._deflate is not None and bool(first & _RSV1)
+        self._message_size += size
+        self._fragments += 1
+        self.message_in_progress = True
+        limit = self._max_message_size
+        if self._compressed:
+            limit = compressed_size_limit(limit)
+        # A length with its top bit set is no size but a violation, which wsproto finds (§5.2).
+        if self._message_size > limit and size < 1 << 63:
+            return Violation(1009, f"message over {self._max_message_size} bytes")
+        if self._fragments > self._max_fragments:
+            return Violation(1009, f"message of over {self._max_fragments} frames")
+        return None
+
+    def _forward_payload(self) -> bool:
+        """Pass what is there of a frame's payload to wsproto; whether there was anything."""
+        end = self._position + min(self._remaining, self.buffered, _PIECE)
+        piece = bytes(self._buffer[self._position : end])
+        if not piece:
+            return False
+        self._position = end
+        self._remaining -= len(piece)
+        if self._opcode == _CLOSE:
+            self._close_payload += piece
+        self._feed(piece)
+        return True
+
+    def _feed(self, data: bytes) -> None:
+        self._wsproto.receive_data(data)
+        for event in self._wsproto.events():
+            if isinstance(event, TextMessage):
+                self._take_text(event.data, event.message_finished)
+            elif isinstance(event, BytesMessage):
+                self._take_bytes(bytes(event.data), event.message_finished)
+            elif isinstance(event, WsprotoPing):
+                self._events.append(Ping(bytes(event.payload)))
+            elif isinstance(event, WsprotoPong):
+                self._events.append(PongFrame(bytes(event.payload)))
+            elif isinstance(event, CloseConnection):
+                self._events.append(self._judge_close(int(event.code), event.reason or ""))
+
+    def _judge_close(self, code: int, reason: str) -> CloseFrame | Violation:
+        """wsproto reports the peer's Close frame and its own parse errors in the same words."""
+        if self._opcode == _CLOSE and self._remaining == 0 and not self._header_forwarded:
+            key, payload = bytes(4), bytes(self._close_payload)
+            if not self._client:
+                key, payload = payload[:4], payload[4:]
+            payload = apply_mask(payload, key)
+            if not payload:
+                if code == 1005:
+                    return CloseFrame(code, reason)
+            elif payload == struct.pack("!H", code) + reason.encode():
+                return CloseFrame(code, reason)
+        if self._deflate is not None and self._deflate.failure:
+            reason = self._deflate.failure
+        return Violation(code, reason)
+
+    def _take_text(self, text: str, finished: bool) -> None:
+        if self._text_parts is None:
+            if finished:
+                self._finish_message(text)
+                return
+            self._text_parts = StringIO()
+        self._text_parts.write(text)
+        if finished:
+            self._finish_message(self._text_parts.getvalue())
+
+    def _take_bytes(self, data: bytes, finished: bool) -> None:
+        if self._binary_parts is None:
+            if finished:
+                self._finish_message(data)
+                return
+            self._binary_parts = bytearray()
+        self._binary_parts += data
+        if finished:
+            self._finish_message(bytes(self._binary_parts))
+
+    def _finish_message(self, message: str | bytes) -> None:
+        self._events.append(message)
+        self._text_parts = self._binary_parts = None
+        self.message_in_progress = False
+
+    def _end(self) -> None:
+        self._ended = True
+        self.message_in_progress = False
+        self._events.clear()
+        self._buffer.clear()
+        self._position = 0
+        self._text_parts = self._binary_parts = None
+
+    # Sending
+
+    def encode_message(self, message: str | bytes) -> bytes:
+        """One complete message as one frame."""
+        if not self._fast_lane or self._deflate is not None:
+            if isinstance(message, str):
+                return bytes(self._wsproto.send(TextMessage(data=message)))
+            return bytes(self._wsproto.send(BytesMessage(data=message)))
+        if isinstance(message, str):
+            payload, first = message.encode(), _FIN | _TEXT
+        else:
+            payload, first = message, _FIN | _BINARY
+        size = len(payload)
+        mask_bit = _MASKED if self._client else 0
+        if size < 126:
+            header = bytes((first, mask_bit | size))
+        elif size < 1 << 16:
+            header = struct.pack("!BBH", first, mask_bit | 126, size)
+        else:
+            header = struct.pack("!BBQ", first, mask_bit | 127, size)
+        if not self._client:
+            return header + payload
+        key = secrets.token_bytes(4)
+        return header + key + apply_mask(payload, key)
+
+    def encode_ping(self, payload: bytes) -> bytes:
+        """A Ping frame; `payload` has at most 125 bytes."""
+        return bytes(self._wsproto.send(WsprotoPing(payload=payload)))
+
+    def encode_pong(self, payload: bytes) -> bytes:
+        """A Pong frame; `payload` has at most 125 bytes."""
+        return bytes(self._wsproto.send(WsprotoPong(payload=payload)))
+
+    def encode_close(self, code: int, reason: str) -> bytes:
+        """A Close frame, empty for 1005; nothing can be sent after it."""
+        if code == 1005:
+            return bytes(self._wsproto.send(CloseConnection(code=CloseReason.NO_STATUS_RCVD)))
+        return bytes(self._wsproto.send(CloseConnection(code=code, reason=reason)))

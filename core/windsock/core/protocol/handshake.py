@@ -1,0 +1,328 @@
+"""The opening handshake (RFC 6455 §4) as pure functions over parsed headers.
+
+Nothing here reads or writes HTTP: `http` does that for HTTP/1.1, and a server that has parsed the
+request itself can come straight here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from . import deflate
+from .config import Config, Deflate
+from .errors import LocalProtocolError
+from .events import RequestHead
+from .headers import (
+    Headers,
+    has_control,
+    is_token,
+    is_visible_ascii,
+    parse_extensions,
+    parse_tokens,
+    parse_upgrade,
+)
+
+VERSION: Final = "13"
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+# Written by the handshake itself: an application that set them would contradict it.
+_OWN_FIELDS: Final = frozenset(
+    {
+        "connection",
+        "content-length",
+        "sec-websocket-accept",
+        "sec-websocket-extensions",
+        "sec-websocket-key",
+        "sec-websocket-protocol",
+        "sec-websocket-version",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+_OWN_REQUEST_FIELDS: Final = _OWN_FIELDS | {"host"}
+_OWN_RESPONSE_FIELDS: Final = frozenset({"connection", "content-length", "transfer-encoding"})
+
+# The fields that the handshake itself reads: printable ASCII only, by their grammars.
+_HANDSHAKE_FIELDS: Final = (
+    "host",
+    "origin",
+    "upgrade",
+    "connection",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "sec-websocket-protocol",
+    "sec-websocket-extensions",
+)
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request gets an error and no application sees it."""
+
+    status: int
+    message: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A valid opening handshake, as the client offers it."""
+
+    key: str
+    subprotocols: tuple[str, ...]
+    deflate: deflate.DeflateParameters | None = None
+    """What compression both sides will use if the application accepts."""
+    extensions_header: str | None = None
+    """The value of Sec-WebSocket-Extensions that answers the client's offer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A valid 101 response, as the client understands it."""
+
+    subprotocol: str | None
+    deflate: deflate.DeflateParameters | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOffer:
+    """What a client asks for, and what it must remember to check the answer."""
+
+    subprotocols: tuple[str, ...]
+    compression: Deflate | None
+    key: str = field(default_factory=lambda: base64.b64encode(secrets.token_bytes(16)).decode())
+
+
+def accept_token(key: str) -> str:
+    """Sec-WebSocket-Accept for a Sec-WebSocket-Key (§4.2.2, 5.4)."""
+    return base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest()).decode()  # noqa: S324
+
+
+def asks_for_websocket(head: RequestHead) -> bool:
+    """Whether a request is meant as an opening handshake, be it a valid one or not."""
+    protocols = parse_upgrade(head.headers.get_all("upgrade"))
+    if protocols is None:
+        return "websocket" in head.headers["upgrade"].lower()
+    return "websocket" in protocols or "sec-websocket-key" in head.headers
+
+
+def check_head(head: RequestHead, config: Config) -> Refusal | None:
+    """What is wrong with any HTTP request, whether it asks for a WebSocket or not."""
+    lines = head.headers.items_as_sent()
+    if len(lines) > config.max_header_count:
+        return Refusal(431, f"more than {config.max_header_count} header fields")
+    for name, value in lines:
+        if has_control(value):
+            return Refusal(400, f"control character in {name}")
+    if not is_visible_ascii(head.headers.get("host", "")):
+        return Refusal(400, "non-ASCII character in Host")
+    return None
+
+
+def check_request(head: RequestHead, config: Config) -> Offer | Refusal:
+    """Validate a client's opening handshake (§4.2.1) and answer what it offers."""
+    headers = head.headers
+    if head.http_version != "1.1":
+        return Refusal(400, "a WebSocket needs HTTP/1.1")
+    if head.method != "GET":
+        return Refusal(400, f"a WebSocket is opened with GET, not {head.method}")
+    for name in _HANDSHAKE_FIELDS:
+        if not is_visible_ascii(headers.get(name, "")):
+            return Refusal(400, f"character outside of printable ASCII in {name}")
+    if len(headers.get_all("host")) != 1:
+        return Refusal(400, "one Host is needed")
+    if "websocket" not in (parse_upgrade(headers.get_all("upgrade")) or ()):
+        return Refusal(400, "Upgrade must name websocket")
+    connection = parse_tokens(headers.get_all("connection")) or ()
+    if "upgrade" not in {token.lower() for token in connection}:
+        return Refusal(400, "Connection must name Upgrade")
+    if "transfer-encoding" in headers or headers.get("content-length", "0").strip("0"):
+        return Refusal(400, "an opening handshake has no body")
+    return _check_websocket_fields(headers, config)
+
+
+def _check_websocket_fields(headers: Headers, config: Config) -> Offer | Refusal:
+    if headers.get_all("sec-websocket-version") != [VERSION]:
+        # §4.4: name the version that would have been understood.
+        return Refusal(
+            426,
+            f"Sec-WebSocket-Version must be {VERSION}",
+            (("Sec-WebSocket-Version", VERSION), ("Upgrade", "websocket")),
+        )
+    keys = headers.get_all("sec-websocket-key")
+    if len(keys) != 1 or not _is_key(keys[0]):
+        return Refusal(400, "one Sec-WebSocket-Key of 16 bytes in base64 is needed")
+    subprotocols = parse_tokens(headers.get_all("sec-websocket-protocol"))
+    if subprotocols is None or len(set(subprotocols)) != len(subprotocols):
+        return Refusal(400, "Sec-WebSocket-Protocol must list different tokens")
+    extensions = parse_extensions(headers.get_all("sec-websocket-extensions"))
+    if extensions is None:
+        return Refusal(400, "malformed Sec-WebSocket-Extensions")
+    if not origin_allowed(headers, config.origins):
+        return Refusal(403, "this Origin may not open a WebSocket here")
+    agreed = deflate.answer_offers(extensions, config.compression) if config.compression else None
+    if agreed is None:
+        return Offer(keys[0], tuple(subprotocols))
+    return Offer(keys[0], tuple(subprotocols), *agreed)
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(base64.b64decode(key, validate=True)) == 16 and len(key) == 24
+    except (binascii.Error, ValueError):
+        return False
+
+
+def origin_allowed(headers: Headers, origins: Sequence[str]) -> bool:
+    """Whether the page that opens this WebSocket may do so (§10.2).
+
+    A page of the host's own may, one of the listed origins may, and so may what is no browser and
+    sends no Origin.
+    """
+    sent = headers.get_all("origin")
+    if not sent or "*" in origins:
+        return True
+    if len(sent) != 1:
+        return False
+    origin = sent[0].lower()
+    return origin in {o.lower() for o in origins} or _same_host(origin, headers.get("host", ""))
+
+
+def _same_host(origin: str, host: str) -> bool:
+    try:
+        parts = urlsplit(origin)
+        default = _DEFAULT_PORTS.get(parts.scheme)
+        own = urlsplit(f"//{host}")
+        if default is None or parts.hostname is None:
+            return False
+        return (parts.hostname, parts.port or default) == (own.hostname, own.port or default)
+    except ValueError:  # a port that is no number
+        return False
+
+
+def check_fields(
+    headers: Headers | Iterable[tuple[str, str]], *, forbidden: frozenset[str]
+) -> list[tuple[str, str]]:
+    """The application's own header fields, if they can be written without harm (RFC 9110 §5.5).
+
+    Raises:
+        LocalProtocolError: a name that is no token or not for the application to set, or a value
+            with anything but printable ASCII.
+    """
+    lines = headers.items_as_sent() if isinstance(headers, Headers) else tuple(headers)
+    for name, value in lines:
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise LocalProtocolError(f"header fields are pairs of str, not {(name, value)!r}")
+        if not is_token(name):
+            raise LocalProtocolError(f"header name {name!r} is not a token")
+        if not is_visible_ascii(value) or value != value.strip(" \t"):
+            raise LocalProtocolError(
+                f"value {value!r} of header {name} must be printable ASCII without outer space"
+            )
+        if name.lower() in forbidden:
+            raise LocalProtocolError(f"header {name} is set by the connection itself")
+    return list(lines)
+
+
+def accept_headers(
+    offer: Offer, subprotocol: str | None, extra: Headers | Iterable[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """The header fields of the 101 response (§4.2.2).
+
+    Raises:
+        LocalProtocolError: a subprotocol that the client did not offer, or an unusable header.
+    """
+    if subprotocol is not None and subprotocol not in offer.subprotocols:
+        offered = ", ".join(offer.subprotocols) or "none"
+        raise LocalProtocolError(
+            f"subprotocol {subprotocol!r} was not offered by the client, which offered: {offered}"
+        )
+    lines = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", accept_token(offer.key)),
+    ]
+    if subprotocol is not None:
+        lines.append(("Sec-WebSocket-Protocol", subprotocol))
+    if offer.extensions_header is not None:
+        lines.append(("Sec-WebSocket-Extensions", offer.extensions_header))
+    return lines + check_fields(extra, forbidden=_OWN_FIELDS)
+
+
+def response_headers(
+    status: int, headers: Headers | Iterable[tuple[str, str]], size: int
+) -> list[tuple[str, str]]:
+    """The header fields of a response that is not 101; the connection ends with it.
+
+    Raises:
+        LocalProtocolError: a status outside 200–599, or an unusable header.
+    """
+    if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
+        raise LocalProtocolError(f"status must be from 200 to 599, not {status!r}")
+    # Upgrade stays allowed: RFC 9110 §15.5.22 wants it in a 426.
+    lines = check_fields(headers, forbidden=_OWN_RESPONSE_FIELDS)
+    # RFC 9110 §8.6: no Content-Length where there can be no content.
+    if status not in {204, 304}:
+        lines.append(("Content-Length", str(size)))
+    return [*lines, ("Connection", "close")]
+
+
+def request_headers(
+    host: str, offer: ClientOffer, extra: Headers | Iterable[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """The header fields of a client's opening handshake (§4.1).
+
+    Raises:
+        LocalProtocolError: an unusable subprotocol, host or header.
+    """
+    for subprotocol in offer.subprotocols:
+        if not isinstance(subprotocol, str) or not is_token(subprotocol):
+            raise LocalProtocolError(f"subprotocol {subprotocol!r} is not a token")
+    if len(set(offer.subprotocols)) != len(offer.subprotocols):
+        raise LocalProtocolError("the same subprotocol is offered twice")
+    lines = [
+        *check_fields([("Host", host)], forbidden=frozenset()),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Key", offer.key),
+        ("Sec-WebSocket-Version", VERSION),
+    ]
+    if offer.subprotocols:
+        lines.append(("Sec-WebSocket-Protocol", ", ".join(offer.subprotocols)))
+    if offer.compression is not None:
+        lines.append(("Sec-WebSocket-Extensions", deflate.make_offer(offer.compression)))
+    return lines + check_fields(extra, forbidden=_OWN_REQUEST_FIELDS)
+
+
+def check_answer(headers: Headers, offer: ClientOffer) -> Answer | str:
+    """Validate the header fields of a server's 101 response (§4.1); a str says what is wrong."""
+    if (parse_upgrade(headers.get_all("upgrade")) or ()) != ["websocket"]:
+        return "Upgrade must be websocket"
+    connection = parse_tokens(headers.get_all("connection")) or ()
+    if "upgrade" not in {token.lower() for token in connection}:
+        return "Connection must name Upgrade"
+    if headers.get_all("sec-websocket-accept") != [accept_token(offer.key)]:
+        return "Sec-WebSocket-Accept does not answer our Sec-WebSocket-Key"
+    chosen = headers.get_all("sec-websocket-protocol")
+    if len(chosen) > 1 or (chosen and chosen[0] not in offer.subprotocols):
+        return f"the server chose a subprotocol that was not offered: {', '.join(chosen)}"
+    extensions = parse_extensions(headers.get_all("sec-websocket-extensions"))
+    if extensions is None:
+        return "malformed Sec-WebSocket-Extensions"
+    agreed = None
+    if extensions:
+        if offer.compression is None or len(extensions) > 1:
+            return "the server chose an extension that was not offered"
+        agreed = deflate.check_answer(extensions[0], offer.compression)
+        if agreed is None:
+            return "the server's permessage-deflate does not fit our offer"
+    return Answer(chosen[0] if chosen else None, agreed)

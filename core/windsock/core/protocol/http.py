@@ -1,0 +1,271 @@
+"""HTTP/1.1 for the opening handshake, read and written by h11 under our limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Final
+
+import h11
+
+from .config import Config
+from .events import HandshakeRequested, HttpRequested, Refused, RequestHead
+from .handshake import (
+    Answer,
+    ClientOffer,
+    Offer,
+    Refusal,
+    accept_headers,
+    asks_for_websocket,
+    check_answer,
+    check_head,
+    check_request,
+    request_headers,
+    response_headers,
+)
+from .headers import Headers
+
+_WITHOUT_CONTENT: Final = frozenset({204, 304})
+
+
+def _decode_headers(headers: h11._headers.Headers) -> Headers:
+    # ISO-8859-1 keeps every byte as it came (RFC 9110 §5.5).
+    return Headers((n.decode("latin-1"), v.decode("latin-1")) for n, v in headers.raw_items())
+
+
+def _phrase(status: int) -> bytes:
+    try:
+        return HTTPStatus(status).phrase.encode()
+    except ValueError:  # an unregistered status has no phrase
+        return b""
+
+
+class _HeadReader:
+    """Hands h11 no more than `max_head_size` bytes of a message's head.
+
+    h11's own limit looks at incomplete heads only; ours holds however the bytes are cut.
+    """
+
+    def __init__(self, role: type[h11.CLIENT] | type[h11.SERVER], config: Config) -> None:
+        self.h11 = h11.Connection(role, max_incomplete_event_size=config.max_head_size + 1)
+        self._budget = config.max_head_size
+        self._held_back = bytearray()
+        self._eof = False
+
+    def feed(self, data: bytes) -> None:
+        """More bytes of the peer; b"" is the end of the stream."""
+        if data:
+            self._held_back += data
+        else:
+            self._eof = True
+
+    def next(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """h11's next event, with the head's size held to the limit.
+
+        Raises:
+            h11.RemoteProtocolError: the peer broke HTTP/1.1, or the limit.
+        """
+        while True:
+            event = self.h11.next_event()
+            if event is not h11.NEED_DATA:
+                if isinstance(event, (h11.Request, h11.Response)):
+                    self._budget = -1  # what follows is body, bounded elsewhere
+                return event
+            if self._held_back:
+                size = len(self._held_back) if self._budget < 0 else self._budget
+                if size == 0:
+                    raise h11.RemoteProtocolError("head too large", error_status_hint=431)
+                chunk = bytes(self._held_back[:size])
+                del self._held_back[:size]
+                if self._budget >= 0:
+                    self._budget -= len(chunk)
+                self.h11.receive_data(chunk)
+            elif self._eof:
+                self._eof = False
+                self.h11.receive_data(b"")
+            else:
+                return h11.NEED_DATA
+
+    def trailing_data(self) -> bytes:
+        """What came after the handshake: the first bytes of frames."""
+        return self.h11.trailing_data[0] + bytes(self._held_back)
+
+
+class ServerHandshake:
+    """Reads one request and writes its response."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._reader = _HeadReader(h11.SERVER, config)
+        self._head: RequestHead | None = None
+        self._body = bytearray()
+        self._offer: Offer | None = None
+
+    def feed(self, data: bytes) -> None:
+        """More bytes of the client; b"" is the end of the stream."""
+        self._reader.feed(data)
+
+    def next(self) -> HandshakeRequested | HttpRequested | Refusal | None:
+        """The request once it is complete, a refusal as soon as it is certain, else None."""
+        try:
+            while True:
+                event = self._reader.next()
+                if isinstance(event, h11.Request):
+                    refusal = self._take_head(event)
+                    if refusal is not None:
+                        return refusal
+                elif isinstance(event, h11.Data):
+                    self._body += event.data
+                    if len(self._body) > self._config.max_body_size:
+                        return Refusal(413, f"body over {self._config.max_body_size} bytes")
+                elif isinstance(event, h11.EndOfMessage):
+                    return self._take_request()
+                else:
+                    return None
+        except h11.RemoteProtocolError as error:
+            return Refusal(error.error_status_hint, str(error))
+
+    def _take_head(self, event: h11.Request) -> Refusal | None:
+        self._head = head = RequestHead(
+            event.method.decode("ascii"),
+            event.target.decode("ascii"),
+            _decode_headers(event.headers),
+            event.http_version.decode("ascii"),
+        )
+        refusal = check_head(head, self._config)
+        if refusal is None and asks_for_websocket(head):
+            checked = check_request(head, self._config)
+            if isinstance(checked, Refusal):
+                return checked
+            self._offer = checked
+        return refusal
+
+    def _take_request(self) -> HandshakeRequested | HttpRequested:
+        assert self._head is not None
+        if self._offer is not None:
+            return HandshakeRequested(self._head, self._offer.subprotocols)
+        return HttpRequested(self._head, bytes(self._body))
+
+    def continue_(self) -> bytes:
+        """The 100 response if the client waits for it before it sends its body, else b""."""
+        if not self._reader.h11.they_are_waiting_for_100_continue:
+            return b""
+        response = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
+        return self._reader.h11.send(response) or b""
+
+    def accept(
+        self, subprotocol: str | None, headers: Headers | Iterable[tuple[str, str]]
+    ) -> tuple[bytes, Offer, bytes]:
+        """The 101 response, what was agreed on, and the bytes that came after the request.
+
+        Raises:
+            LocalProtocolError: see `handshake.accept_headers`; nothing is changed.
+        """
+        assert self._offer is not None
+        lines = accept_headers(self._offer, subprotocol, headers)
+        response = h11.InformationalResponse(
+            status_code=101, headers=_encode(lines), reason=_phrase(101)
+        )
+        data = self._reader.h11.send(response)
+        assert data is not None
+        return data, self._offer, self._reader.trailing_data()
+
+    def respond(
+        self, status: int, headers: Headers | Iterable[tuple[str, str]], body: bytes
+    ) -> bytes:
+        """A complete response that is not 101, and the last of this connection.
+
+        Raises:
+            LocalProtocolError: see `handshake.response_headers`; nothing is changed.
+        """
+        lines = response_headers(status, headers, len(body))
+        response = h11.Response(status_code=status, headers=_encode(lines), reason=_phrase(status))
+        http = self._reader.h11
+        parts = [http.send(response)]
+        headers_only = self._head is not None and self._head.method == "HEAD"
+        if body and not headers_only and status not in _WITHOUT_CONTENT:
+            parts.append(http.send(h11.Data(data=body)))
+        parts.append(http.send(h11.EndOfMessage()))
+        return b"".join(part for part in parts if part)
+
+    def refuse(self, refusal: Refusal) -> bytes:
+        """The response that says what is wrong with the request."""
+        headers = [("Content-Type", "text/plain; charset=utf-8"), *refusal.headers]
+        return self.respond(refusal.status, headers, f"{refusal.message}\n".encode())
+
+
+class ClientHandshake:
+    """Writes the opening handshake and reads the answer."""
+
+    def __init__(
+        self,
+        config: Config,
+        host: str,
+        target: str,
+        subprotocols: Iterable[str],
+        headers: Headers | Iterable[tuple[str, str]],
+    ) -> None:
+        self._config = config
+        self._reader = _HeadReader(h11.CLIENT, config)
+        self._offer = ClientOffer(tuple(subprotocols), config.compression)
+        self.request = RequestHead(
+            "GET", target, Headers(request_headers(host, self._offer, headers))
+        )
+        self._response: h11.Response | None = None
+        self._body = bytearray()
+
+    def send_request(self) -> bytes:
+        """The bytes of the request."""
+        lines = _encode(self.request.headers.items_as_sent())
+        request = h11.Request(method="GET", target=self.request.target, headers=lines)
+        parts = [self._reader.h11.send(request), self._reader.h11.send(h11.EndOfMessage())]
+        return b"".join(part for part in parts if part)
+
+    def feed(self, data: bytes) -> None:
+        """More bytes of the server; b"" is the end of the stream."""
+        self._reader.feed(data)
+
+    def next(self) -> tuple[Answer, Headers, bytes] | Refused | None:
+        """The answer: agreed on, with its headers and the bytes after it, or refused, or None."""
+        try:
+            while True:
+                event = self._reader.next()
+                if isinstance(event, h11.InformationalResponse):
+                    if event.status_code == 101:
+                        return self._take_switch(_decode_headers(event.headers))
+                elif isinstance(event, h11.Response):
+                    self._response = event
+                elif isinstance(event, h11.Data):
+                    self._body += event.data
+                    if len(self._body) >= self._config.max_body_size:
+                        del self._body[self._config.max_body_size :]
+                        return self._refused()
+                elif isinstance(event, h11.EndOfMessage):
+                    return self._refused()
+                elif event is h11.NEED_DATA:
+                    return None
+                else:
+                    return self._refused("the server closed the connection without an answer")
+        except h11.RemoteProtocolError as error:
+            return self._refused(f"the server's answer is not valid HTTP/1.1: {error}")
+
+    def _take_switch(self, headers: Headers) -> tuple[Answer, Headers, bytes] | Refused:
+        lines = headers.items_as_sent()
+        if len(lines) > self._config.max_header_count:
+            return Refused("too many header fields", 101, headers, b"")
+        answer = check_answer(headers, self._offer)
+        if isinstance(answer, str):
+            return Refused(answer, 101, headers, b"")
+        return answer, headers, self._reader.trailing_data()
+
+    def _refused(self, problem: str | None = None) -> Refused:
+        if self._response is None:
+            return Refused(problem or "no answer", None, Headers(), b"")
+        status = self._response.status_code
+        headers = _decode_headers(self._response.headers)
+        message = f"the server answered {status} instead of 101"
+        return Refused(message, status, headers, bytes(self._body))
+
+
+def _encode(lines: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("ascii"), value.encode("ascii")) for name, value in lines]

@@ -1,0 +1,87 @@
+"""Pings of our own, the peer's answers, and when silence means that the peer is gone."""
+
+from __future__ import annotations
+
+import enum
+import secrets
+from collections import OrderedDict
+from typing import Final
+
+from .errors import LocalProtocolError
+
+# The peer need not answer older Pings once it answers a newer one (RFC 6455 §5.5.3), so this many
+# unanswered ones are a peer that answers none.
+MAX_UNANSWERED_PINGS: Final = 64
+
+
+class Due(enum.Enum):
+    """What is to be done about silence."""
+
+    PING = enum.auto()
+    FAIL = enum.auto()
+
+
+class Keepalive:
+    """Times are seconds on the caller's monotonic clock."""
+
+    __slots__ = ("_interval", "_last_received", "_pinged_at", "_timeout", "_unanswered")
+
+    def __init__(self, interval: float, timeout: float, now: float) -> None:
+        self._interval = interval
+        self._timeout = timeout
+        self._last_received = now
+        self._pinged_at: float | None = None
+        self._unanswered: OrderedDict[bytes, float] = OrderedDict()
+
+    def received(self, now: float) -> None:
+        """Something arrived: whatever it is, the peer is there."""
+        self._last_received = now
+        self._pinged_at = None
+
+    def deadline(self) -> float:
+        """When `due` will have something to say, unless something arrives before."""
+        if self._pinged_at is not None:
+            return self._pinged_at + self._timeout
+        return self._last_received + self._interval
+
+    def due(self, now: float) -> Due | None:
+        """What silence calls for at `now`."""
+        if now < self.deadline():
+            return None
+        return Due.PING if self._pinged_at is None else Due.FAIL
+
+    def keepalive_ping(self, now: float) -> bytes:
+        """The payload of a Ping that is to be sent because of silence."""
+        self._pinged_at = now
+        payload = secrets.token_bytes(4)
+        if len(self._unanswered) < MAX_UNANSWERED_PINGS:
+            self._unanswered[payload] = now
+        return payload
+
+    def user_ping(self, payload: bytes | None, now: float) -> bytes:
+        """The payload of a Ping that the user asked for; None for one of our making.
+
+        Raises:
+            LocalProtocolError: a Ping with this payload, or too many, are unanswered.
+        """
+        if payload is None:
+            payload = secrets.token_bytes(4)
+        if payload in self._unanswered:
+            raise LocalProtocolError("a Ping with this payload is still unanswered; vary it")
+        if len(self._unanswered) >= MAX_UNANSWERED_PINGS:
+            raise LocalProtocolError(f"{MAX_UNANSWERED_PINGS} Pings are still unanswered")
+        self._unanswered[payload] = now
+        return payload
+
+    def pong(self, payload: bytes, now: float) -> float | None:
+        """Seconds since the Ping that `payload` answers, which answers all before it too."""
+        sent_at = self._unanswered.get(payload)
+        if sent_at is None:
+            return None
+        while self._unanswered.popitem(last=False)[0] != payload:
+            pass
+        return now - sent_at
+
+    def unanswered(self, payload: bytes) -> bool:
+        """Whether the Ping with this payload is still to be answered, by its own Pong or a later."""
+        return payload in self._unanswered
