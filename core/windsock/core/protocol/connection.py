@@ -246,6 +246,10 @@ class Connection:
         self._queue(self._frames.encode_ping(payload))
         return payload
 
+    def awaits_pong(self, payload: bytes) -> bool:
+        """Whether the Ping with this payload is still to be answered, by its own Pong or a later."""
+        return self._keepalive.unanswered(payload)
+
     def pong(self, payload: bytes) -> None:
         """Send an unsolicited Pong (RFC 6455 §5.5.3). Pings are answered without it.
 
@@ -310,6 +314,11 @@ class Connection:
         self.pending_output = 0
         self._handed_over += len(data)
         return data
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that the kernel has not taken yet, whether handed over or not."""
+        return self.pending_output + self._unsent
 
     @property
     def half_close(self) -> bool:

@@ -28,9 +28,10 @@ from .headers import Headers
 _WITHOUT_CONTENT: Final = frozenset({204, 304})
 
 
-def _decode_headers(headers: h11._headers.Headers) -> Headers:
+def _decode_headers(event: h11.Request | h11.Response | h11.InformationalResponse) -> Headers:
     # ISO-8859-1 keeps every byte as it came (RFC 9110 §5.5).
-    return Headers((n.decode("latin-1"), v.decode("latin-1")) for n, v in headers.raw_items())
+    lines = event.headers.raw_items()
+    return Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in lines)
 
 
 def _phrase(status: int) -> bytes:
@@ -129,7 +130,7 @@ class ServerHandshake:
         self._head = head = RequestHead(
             event.method.decode("ascii"),
             event.target.decode("ascii"),
-            _decode_headers(event.headers),
+            _decode_headers(event),
             event.http_version.decode("ascii"),
         )
         refusal = check_head(head, self._config)
@@ -232,7 +233,7 @@ class ClientHandshake:
                 event = self._reader.next()
                 if isinstance(event, h11.InformationalResponse):
                     if event.status_code == 101:
-                        return self._take_switch(_decode_headers(event.headers))
+                        return self._take_switch(_decode_headers(event))
                 elif isinstance(event, h11.Response):
                     self._response = event
                 elif isinstance(event, h11.Data):
@@ -262,7 +263,7 @@ class ClientHandshake:
         if self._response is None:
             return Refused(problem or "no answer", None, Headers(), b"")
         status = self._response.status_code
-        headers = _decode_headers(self._response.headers)
+        headers = _decode_headers(self._response)
         message = f"the server answered {status} instead of 101"
         return Refused(message, status, headers, bytes(self._body))
 

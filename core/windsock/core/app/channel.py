@@ -1,0 +1,138 @@
+"""A connection with an inbox: pulls events as they come and keeps messages until they are read."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, Generic, TypeVar
+
+from windsock.core.protocol.config import Config
+from windsock.core.protocol.connection import ClientConnection, ServerConnection
+from windsock.core.protocol.events import (
+    Closed,
+    HandshakeRequested,
+    HttpRequested,
+    Opened,
+    Pong,
+    Refused,
+    RequestRefused,
+    Status,
+)
+from windsock.core.protocol.state import State
+
+from .link import SupportsWebSocket
+
+# What an unread message costs besides its own bytes, about.
+MESSAGE_OVERHEAD: Final = 64
+
+# How much a peer may send ahead of the application's decision before it is no longer read.
+_MAX_EARLY_DATA: Final = 64 * 1024
+
+_ENDING: Final = frozenset({State.DRAINING, State.CLOSED})
+
+ConnectionT = TypeVar("ConnectionT", bound=SupportsWebSocket)
+
+
+class Channel(Generic[ConnectionT]):
+    """Sans-IO like the connection it wraps. Its transport calls `receive_data` whenever something
+    came in, and reads on only while `wants_data`."""
+
+    __slots__ = (
+        "_early_data",
+        "_full",
+        "_inbox_size",
+        "_low_water",
+        "config",
+        "connection",
+        "greeting",
+        "inbox",
+        "latency",
+    )
+
+    def __init__(self, connection: ConnectionT, config: Config) -> None:
+        self.connection = connection
+        self.config = config
+        self.inbox: deque[str | bytes] = deque()
+        """Complete messages that were not read yet."""
+        self.greeting: (
+            HandshakeRequested | HttpRequested | RequestRefused | Opened | Refused | None
+        ) = None
+        """What the opening handshake came to: the request, or the answer to ours."""
+        self.latency: float | None = None
+        """Seconds between the last answered Ping and its Pong."""
+        self._inbox_size = 0
+        self._low_water = config.inbox_high_water // 2
+        self._full = False
+        self._early_data = 0
+
+    @property
+    def closed(self) -> Closed | None:
+        """The outcome, once it is known."""
+        return self.connection.closed
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more can be sent or received, though TCP may live on for a moment."""
+        return self.connection.closed is not None or self.connection.state in _ENDING
+
+    @property
+    def wants_data(self) -> bool:
+        """Whether the transport should read from the peer."""
+        if self._full:
+            return False
+        if self.connection.state in {State.DECIDING, State.RESPONDING}:
+            return self._early_data < _MAX_EARLY_DATA
+        return self.connection.state is not State.CLOSED
+
+    def receive_data(self, data: bytes | None, now: float) -> None:
+        """What the peer sent, b"" or None for the end of its stream."""
+        if data and self.connection.state in {State.DECIDING, State.RESPONDING}:
+            self._early_data += len(data)
+        self.connection.receive_data(data, now)
+        self.pump()
+
+    def pump(self) -> None:
+        """Pull what the connection has, until it needs data, a decision, or a reader."""
+        next_event = self.connection.next_event
+        inbox = self.inbox
+        high_water = self.config.inbox_high_water
+        while self._inbox_size < high_water:
+            event = next_event()
+            if isinstance(event, (str, bytes)):
+                inbox.append(event)
+                self._inbox_size += len(event) + MESSAGE_OVERHEAD
+            elif isinstance(event, Status):
+                return
+            elif isinstance(event, Pong):
+                if event.latency is not None:
+                    self.latency = event.latency
+            elif isinstance(
+                event, (HandshakeRequested, HttpRequested, RequestRefused, Opened, Refused)
+            ):
+                self.greeting = event
+        if not self._full:
+            self._full = True
+            self.connection.pause_reading()
+
+    def take(self, now: float) -> tuple[str | bytes, bool]:
+        """The oldest message, and whether the transport is to read again because of it."""
+        message = self.inbox.popleft()
+        self._inbox_size -= len(message) + MESSAGE_OVERHEAD
+        if not self._full or self._inbox_size > self._low_water:
+            return message, False
+        return message, self._make_room(now)
+
+    def discard(self, now: float) -> bool:
+        """Forget the unread messages; whether the transport is to read again because of it."""
+        self.inbox.clear()
+        self._inbox_size = 0
+        return self._full and self._make_room(now)
+
+    def _make_room(self, now: float) -> bool:
+        self._full = False
+        self.connection.resume_reading(now)
+        self.pump()
+        return not self._full
+
+
+ServerChannel = Channel[ServerConnection]
+ClientChannel = Channel[ClientConnection]

@@ -1,0 +1,101 @@
+"""What a transport does for a `WebSocket`: the whole of the interface between the two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from windsock.core.protocol.connection import HeaderFields, Message
+from windsock.core.protocol.errors import Disconnected
+from windsock.core.protocol.events import Closed, Event, Status
+from windsock.core.protocol.state import State
+
+Address = tuple[str, int] | str
+"""Host and port of a TCP peer, or the path of a Unix socket ("" where it has none)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What this connection can do. A host server that owns the frames may not do everything."""
+
+    ping: bool = True
+    """`ping()` works and `latency` is measured."""
+    rejection_response: bool = True
+    """`reject()` sends status, headers and body as given; otherwise the client sees 403."""
+    close_reason: bool = True
+    """The reason of a Close frame travels both ways."""
+    limits: bool = True
+    """Message size, fragments and timeouts are enforced by windsock, not left to the host."""
+    compression: bool = True
+    """permessage-deflate is negotiated by windsock's `Config`, not by the host."""
+
+
+class Link(Protocol):
+    """One connection's transport, as the `WebSocket` sees it."""
+
+    capabilities: Capabilities
+
+    async def checkpoint(self) -> None:
+        """Let a pending cancellation happen; no task switch is needed."""
+
+    async def wait(self) -> None:
+        """Write what is to be written, then suspend until the channel may have news.
+
+        Returns after each batch of input, each deadline that was handled, and each `wake`; the
+        caller looks for what it waits for and waits again.
+        """
+
+    async def drain(self) -> None:
+        """Suspend until `backlog` is below the write high-water mark or the WebSocket has ended."""
+
+    def flush_soon(self) -> None:
+        """There is output (or a new deadline): write it no later than the next scheduler pass."""
+
+    def wake(self) -> None:
+        """Something changed that others may `wait` for."""
+
+    def resume_reading(self) -> None:
+        """The inbox has room again."""
+
+    def now(self) -> float:
+        """The transport's monotonic clock, in seconds."""
+
+
+class SupportsWebSocket(Protocol):
+    """The part of a connection that the API needs; `ServerConnection` and `ClientConnection` have it,
+    and so has what an adapter puts in their place where a host server owns the frames."""
+
+    state: State
+    closed: Closed | None
+    subprotocol: str | None
+
+    @property
+    def backlog(self) -> int: ...
+    def receive_data(self, data: bytes | None, now: float) -> None: ...
+    def next_event(self) -> Event | Status: ...
+    def send(self, message: Message) -> None: ...
+    def ping(self, payload: bytes | None, now: float) -> bytes: ...
+    def awaits_pong(self, payload: bytes) -> bool: ...
+    def close(self, code: int, reason: str, now: float) -> None: ...
+    def disconnected(self) -> Disconnected: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self, now: float) -> None: ...
+
+
+class SupportsServing(SupportsWebSocket, Protocol):
+    """The server's part."""
+
+    def accept(
+        self, subprotocol: str | None = None, headers: HeaderFields = (), *, now: float
+    ) -> None: ...
+    def reject(
+        self, status: int = 403, headers: HeaderFields = (), body: bytes = b"", *, now: float
+    ) -> None: ...
+    def respond(
+        self, status: int = 200, headers: HeaderFields = (), body: bytes = b"", *, now: float
+    ) -> None: ...
+
+
+CatchDisconnect = bool | Iterable[int]
+"""Which disconnects `async with ws` swallows: all, none, or those with the given codes."""

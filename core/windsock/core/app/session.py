@@ -1,0 +1,152 @@
+"""One served connection, from its first byte to its last, the same on every transport."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from windsock.core.protocol import close_codes
+from windsock.core.protocol.errors import Disconnected
+from windsock.core.protocol.events import HandshakeRequested, HttpRequested
+from windsock.core.protocol.headers import escape_controls
+from windsock.core.protocol.state import State
+
+from .application import App
+from .channel import Channel
+from .link import Address, Link, SupportsServing
+from .request import Request
+from .response import Reject, Response
+from .websocket import WebSocket
+
+if TYPE_CHECKING:
+    import logging
+
+
+def logger() -> logging.Logger:
+    """The logger `windsock`."""
+    # Imported here: logging imports threading, which the core must not.
+    import logging
+
+    return logging.getLogger("windsock")
+
+
+async def serve_connection(
+    app: App,
+    channel: Channel[SupportsServing],
+    link: Link,
+    *,
+    secure: bool = False,
+    client: Address | None = None,
+    server: Address | None = None,
+) -> None:
+    """Await the request, have `app` answer it, and wait for the connection to end.
+
+    What the application raises ends this connection alone; it is logged, not raised.
+    """
+    while channel.greeting is None and not channel.ended:
+        await link.wait()
+    found = channel.greeting
+    if isinstance(found, HandshakeRequested):
+        request = Request(
+            found.head,
+            subprotocols=found.subprotocols,
+            scheme="wss" if secure else "ws",
+            client=client,
+            server=server,
+        )
+        await run_websocket(app, WebSocket(channel, link, request), channel)
+    elif isinstance(found, HttpRequested):
+        request = Request(
+            found.head,
+            body=found.body,
+            scheme="https" if secure else "http",
+            client=client,
+            server=server,
+        )
+        await run_http(app, request, channel, link)
+    while channel.connection.state is not State.CLOSED:
+        await link.wait()
+
+
+async def run_websocket(app: App, ws: WebSocket, channel: Channel[SupportsServing]) -> None:
+    """Run the handler of `ws` and see to it that the WebSocket ends, one way or the other."""
+    try:
+        await app.handle_websocket(ws)
+    except Reject as reject:
+        if channel.connection.state is State.DECIDING:
+            await _reject(ws, reject.response)
+        else:
+            await _fail(ws, channel, reject)
+    except Exception as error:  # the boundary: no application's error may reach another connection
+        await _fail(ws, channel, error)
+    else:
+        if channel.connection.state is State.DECIDING:
+            logger().warning(
+                "%s: the handler returned without accept or reject; rejected with 403",
+                _describe(ws.request),
+            )
+            await _reject(ws, Response(status=403))
+        else:
+            await ws.close()
+
+
+async def _fail(ws: WebSocket, channel: Channel[SupportsServing], error: Exception) -> None:
+    if channel.ended and _is_disconnect(error):
+        logger().debug("%s: %s", _describe(ws.request), error)
+        return
+    logger().error("%s: the handler failed", _describe(ws.request), exc_info=error)
+    if channel.connection.state is State.DECIDING:
+        await _reject(ws, Response(status=500))
+    else:
+        await ws.close(close_codes.INTERNAL_ERROR)
+
+
+def _is_disconnect(error: Exception) -> bool:
+    if isinstance(error, ExceptionGroup):
+        return error.split(Disconnected)[1] is None
+    return isinstance(error, Disconnected)
+
+
+async def _reject(ws: WebSocket, response: Response) -> None:
+    try:
+        await ws.reject(response)
+    except Disconnected:
+        logger().debug("%s: gone before it was rejected", _describe(ws.request))
+
+
+async def run_http(
+    app: App, request: Request, channel: Channel[SupportsServing], link: Link
+) -> None:
+    """Run the handler of a plain HTTP request and send its response."""
+    try:
+        response = await app.handle_http(request)
+    except Reject as reject:
+        response = reject.response
+    except Exception as error:  # the boundary, as above
+        logger().error("%s: the handler failed", _describe(request), exc_info=error)
+        response = Response("Internal Server Error", 500)
+    if channel.connection.state is State.RESPONDING:
+        channel.connection.respond(
+            response.status, response.headers, response.body, now=link.now()
+        )
+        link.flush_soon()
+
+
+def _describe(request: Request) -> str:
+    # A log line must not be forged by what a peer sends.
+    return escape_controls(f"{request.method} {request.target}")
+
+
+def going_away(channel: Channel[SupportsServing], link: Link) -> None:
+    """Graceful shutdown of one connection: 1001 to an open WebSocket, 503 to a handshake.
+
+    A plain HTTP request is left to finish.
+    """
+    connection = channel.connection
+    now = link.now()
+    if connection.state is State.DECIDING:
+        connection.reject(503, now=now)
+    elif connection.state is not State.RESPONDING:
+        connection.close(close_codes.GOING_AWAY, "", now)
+    channel.pump()
+    link.flush_soon()
+    link.wake()

@@ -1,0 +1,447 @@
+"""The one `WebSocket`: the same object on every transport, for both roles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, NoReturn, Self, TypeVar, overload
+
+from windsock.core.protocol import close_codes
+from windsock.core.protocol.connection import HeaderFields, Message
+from windsock.core.protocol.errors import Disconnected, LocalProtocolError, MessageTypeError
+from windsock.core.protocol.headers import Headers
+from windsock.core.protocol.state import State
+
+from .channel import Channel
+from .link import Capabilities, CatchDisconnect, Link, SupportsServing, SupportsWebSocket
+from .request import Request
+from .response import Response
+
+T = TypeVar("T")
+
+
+class _Unset:
+    """Tells "no default" from a default of None."""
+
+
+_UNSET: Final = _Unset()
+
+# Codes that end `async for` silently: the peer said goodbye in an orderly way.
+_ORDERLY: Final = frozenset({close_codes.NORMAL, close_codes.GOING_AWAY, close_codes.NO_STATUS})
+
+_UNDECIDED: Final = State.DECIDING
+
+
+class WebSocket:
+    """A WebSocket connection.
+
+    Handlers get one from their server, `connect` makes one for clients. `receive`, `send` and the
+    others may be called from several tasks at a time.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_channel",
+        "_depth",
+        "_link",
+        "_send_high_water",
+        "_sent_event",
+        "catch_disconnect",
+        "path_params",
+        "request",
+        "response_headers",
+        "state",
+    )
+
+    def __init__(
+        self,
+        channel: Channel[Any],
+        link: Link,
+        request: Request,
+        *,
+        response_headers: Headers | None = None,
+    ) -> None:
+        self._channel: Channel[SupportsWebSocket] = channel
+        self._link = link
+        self._send_high_water = channel.config.write_high_water
+        self._depth = 0
+        self._sent_event: dict[str, Any] | None = {"type": "websocket.connect"}
+        self.request = request
+        """The HTTP request that this WebSocket was, or is to be, opened with."""
+        self.response_headers = response_headers
+        """Clients: the header fields of the server's answer. None on servers."""
+        self.path_params: dict[str, Any] = {}
+        """What the route's placeholders stand for."""
+        self.state: dict[str, Any] = {}
+        """Free for the application's own use."""
+        self.catch_disconnect: CatchDisconnect = True
+        """Which disconnects `async with` swallows: True, False, or a set of close codes."""
+
+    def __repr__(self) -> str:
+        return f"<WebSocket {self.request.target} {self._channel.connection.state.value}>"
+
+    # What there is to know
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that was agreed on, None if none was or nothing is decided yet."""
+        return self._channel.connection.subprotocol
+
+    @property
+    def closed(self) -> bool:
+        """Whether the WebSocket has ended. Unread messages can still be received after that."""
+        return self._channel.ended
+
+    @property
+    def code(self) -> int | None:
+        """The close code (RFC 6455 §7.1.5), None until the WebSocket has ended."""
+        closed = self._channel.closed
+        return None if closed is None else closed.code
+
+    @property
+    def reason(self) -> str | None:
+        """The close reason (§7.1.6), None until the WebSocket has ended."""
+        closed = self._channel.closed
+        return None if closed is None else closed.reason
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds between the last answered Ping and its Pong, None before the first."""
+        return self._channel.latency
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this connection can do; less where a host server owns the frames."""
+        return self._link.capabilities
+
+    # The opening handshake
+
+    async def accept(self, subprotocol: str | None = None, headers: HeaderFields = ()) -> None:
+        """Open the WebSocket (servers).
+
+        Args:
+            subprotocol: one of `request.subprotocols`, or None.
+            headers: further fields for the 101 response.
+
+        Raises:
+            LocalProtocolError: accepted or rejected already; a subprotocol that was not offered;
+                a header field that cannot be sent.
+            Disconnected: the client has gone.
+        """
+        await self._link.checkpoint()
+        self._server().accept(subprotocol, headers, now=self._link.now())
+        self._changed()
+
+    async def reject(
+        self,
+        status: int | Response = 403,
+        headers: HeaderFields = (),
+        body: str | bytes = b"",
+    ) -> None:
+        """Answer the opening handshake with an HTTP response instead (servers).
+
+        Args:
+            status: 200 to 599, or a whole Response.
+            headers: header fields of the response.
+            body: its body; text is sent as UTF-8.
+
+        Raises:
+            LocalProtocolError: accepted or rejected already; a status or header that cannot be
+                sent.
+            Disconnected: the client has gone.
+        """
+        await self._link.checkpoint()
+        if not isinstance(status, Response):
+            lines = headers.items_as_sent() if isinstance(headers, Headers) else list(headers)
+            status = Response(body, status, Headers(lines))
+        self._server().reject(
+            status.status, status.headers, status.body, now=self._link.now()
+        )
+        self._changed()
+
+    def _server(self) -> SupportsServing:
+        connection = self._channel.connection
+        if not hasattr(connection, "accept"):
+            raise LocalProtocolError("a client has nothing to accept or reject")
+        return connection  # type: ignore[return-value]  # a server's connection has the rest too
+
+    # Messages
+
+    @overload
+    async def receive(self) -> str | bytes: ...
+    @overload
+    async def receive(self, default: T) -> str | bytes | T: ...
+    async def receive(self, default: Any = _UNSET) -> Any:
+        """The next message: str for text, bytes for binary, as the peer sent it.
+
+        Args:
+            default: what to return, instead of raising Disconnected, once there are no more.
+
+        Raises:
+            LocalProtocolError: not accepted yet.
+            Disconnected: the WebSocket has ended and everything was received.
+        """
+        link = self._link
+        await link.checkpoint()
+        inbox = self._channel.inbox
+        while not inbox:
+            try:
+                self._check_receiving()
+            except Disconnected:
+                if default is _UNSET:
+                    raise
+                return default
+            await link.wait()
+        message, resume = self._channel.take(link.now())
+        if resume:
+            link.resume_reading()
+        return message
+
+    def _check_receiving(self) -> None:
+        if self._channel.ended or self._channel.connection.state is State.CLOSING:
+            raise self._channel.connection.disconnected()
+        if self._channel.connection.state is _UNDECIDED:
+            raise LocalProtocolError(
+                "cannot receive while the connection is deciding; allowed now: accept, reject"
+            )
+
+    async def receive_text(self) -> str:
+        """The next message, which must be text.
+
+        Raises:
+            MessageTypeError: it is binary; it stays in the inbox.
+            LocalProtocolError, Disconnected: as `receive`.
+        """
+        return await self._receive_typed(str)
+
+    async def receive_bytes(self) -> bytes:
+        """The next message, which must be binary.
+
+        Raises:
+            MessageTypeError: it is text; it stays in the inbox.
+            LocalProtocolError, Disconnected: as `receive`.
+        """
+        return await self._receive_typed(bytes)
+
+    async def _receive_typed(self, wanted: Callable[..., T]) -> T:
+        await self._link.checkpoint()
+        inbox = self._channel.inbox
+        while not inbox:
+            self._check_receiving()
+            await self._link.wait()
+        if type(inbox[0]) is not wanted:
+            raise MessageTypeError(
+                f"the next message is {type(inbox[0]).__name__}, not {wanted.__name__}"  # type: ignore[attr-defined]
+            )
+        message, resume = self._channel.take(self._link.now())
+        if resume:
+            self._link.resume_reading()
+        return message  # type: ignore[return-value]  # its type was compared above
+
+    async def receive_json(self) -> Any:
+        """The next message, parsed as JSON, whether it came as text or binary.
+
+        Raises:
+            json.JSONDecodeError, UnicodeDecodeError (both ValueErrors): it is not JSON; it is
+                taken from the inbox all the same.
+            LocalProtocolError, Disconnected: as `receive`.
+        """
+        return json.loads(await self.receive())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        """Iteration ends silently on codes 1000, 1001 and 1005, else it raises Disconnected."""
+        try:
+            return await self.receive()
+        except Disconnected as disconnected:
+            if disconnected.code in _ORDERLY:
+                raise StopAsyncIteration from None
+            raise
+
+    async def send(self, data: Message) -> None:
+        """Send a message: text from a str, binary from anything bytes-like.
+
+        Returns at once while less than `Config.write_high_water` bytes wait to be written, else
+        when that is so again. A cancelled send has sent all of the message or none of it.
+
+        Raises:
+            TypeError: `data` is neither.
+            LocalProtocolError: not accepted yet, or text that UTF-8 cannot encode.
+            Disconnected: the WebSocket has ended or is closing.
+        """
+        link = self._link
+        await link.checkpoint()
+        connection = self._channel.connection
+        connection.send(data)
+        link.flush_soon()
+        if connection.backlog >= self._send_high_water:
+            await link.drain()
+
+    async def send_text(self, data: str) -> None:
+        """Send a text message. Raises TypeError for anything but a str; else as `send`."""
+        if not isinstance(data, str):
+            raise TypeError(f"send_text takes a str, not {type(data).__name__}")
+        await self.send(data)
+
+    async def send_bytes(self, data: bytes | bytearray | memoryview) -> None:
+        """Send a binary message. Raises TypeError for a str; else as `send`."""
+        if isinstance(data, str):
+            raise TypeError("send_bytes takes bytes, not str")
+        await self.send(data)
+
+    async def send_json(self, data: Any) -> None:
+        """Send `data` as JSON in a text message.
+
+        Raises:
+            TypeError, ValueError: JSON cannot say it.
+            LocalProtocolError, Disconnected: as `send`.
+        """
+        await self.send(json.dumps(data, separators=(",", ":"), ensure_ascii=False))
+
+    # Ping and close
+
+    async def ping(self, payload: bytes | None = None) -> float:
+        """Send a Ping and wait for its Pong; returns the seconds in between.
+
+        Args:
+            payload: up to 125 bytes; made up by default.
+
+        Raises:
+            LocalProtocolError: not accepted yet; a payload that is too long or still unanswered;
+                `capabilities.ping` is False.
+            Disconnected: the WebSocket ended before the Pong came.
+        """
+        await self._link.checkpoint()
+        connection = self._channel.connection
+        sent_at = self._link.now()
+        payload = connection.ping(payload, sent_at)
+        self._link.flush_soon()
+        while connection.awaits_pong(payload):
+            if self._channel.ended:
+                raise connection.disconnected()
+            await self._link.wait()
+        return self._link.now() - sent_at
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the WebSocket and wait until it has ended, at most `Config.close_timeout`.
+
+        Before `accept` it rejects with 403. Where the end has begun already nothing is sent.
+        Messages that were not received yet are discarded.
+
+        Args:
+            code: 1000–1003, 1007–1013 or 3000–4999 (RFC 6455 §7.4).
+            reason: at most 123 bytes in UTF-8.
+
+        Raises:
+            LocalProtocolError: `code` or `reason` cannot be sent.
+        """
+        self._begin_close(code, reason)
+        await self._link.checkpoint()
+        while not self._channel.ended:
+            await self._link.wait()
+
+    def _begin_close(self, code: int, reason: str) -> None:
+        now = self._link.now()
+        self._channel.connection.close(code, reason, now)
+        if self._channel.discard(now):
+            self._link.resume_reading()
+        self._changed()
+
+    async def wait_closed(self) -> None:
+        """Wait until the WebSocket has ended.
+
+        The peer's close is seen only while there is room in the inbox: some task should receive.
+        """
+        await self._link.checkpoint()
+        while not self._channel.ended:
+            await self._link.wait()
+
+    def _changed(self) -> None:
+        self._channel.pump()
+        self._link.flush_soon()
+        self._link.wake()
+
+    async def __aenter__(self) -> Self:
+        """Accepts, if nothing is decided yet."""
+        if self._channel.connection.state is _UNDECIDED:
+            await self.accept()
+        self._depth += 1
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        """Closes: 1000, or 1011 after an exception. Swallows Disconnected by `catch_disconnect`."""
+        self._depth -= 1
+        if isinstance(exc, Disconnected) and self._over:
+            return self._depth == 0 and self._catches(exc)
+        if self._depth:
+            return False
+        if exc is None:
+            await self.close()
+        elif isinstance(exc, Exception):
+            await self.close(close_codes.INTERNAL_ERROR)
+        else:
+            # Cancelled, or the program ends: nothing can be awaited any more.
+            self._begin_close(close_codes.GOING_AWAY, "")
+        return False
+
+    @property
+    def _over(self) -> bool:
+        return self._channel.ended or self._channel.connection.state is State.CLOSING
+
+    def _catches(self, disconnected: Disconnected) -> bool:
+        if isinstance(self.catch_disconnect, bool):
+            return self.catch_disconnect
+        return disconnected.code in self.catch_disconnect
+
+    # ASGI-shaped events
+
+    async def receive_event(self) -> dict[str, Any]:
+        """The next event as ASGI has it: `websocket.connect`, `.receive` or `.disconnect`."""
+        if self._sent_event is not None:
+            event, self._sent_event = self._sent_event, None
+            return event
+        try:
+            message = await self.receive()
+        except Disconnected as gone:
+            return {"type": "websocket.disconnect", "code": gone.code, "reason": gone.reason}
+        key = "text" if isinstance(message, str) else "bytes"
+        return {"type": "websocket.receive", key: message}
+
+    async def send_event(self, event: dict[str, Any]) -> None:
+        """Do what an ASGI event says: `websocket.accept`, `.send` or `.close`.
+
+        Raises:
+            LocalProtocolError: an unknown type, or an event that says nothing.
+            TypeError, Disconnected: as the method it stands for.
+        """
+        match event:
+            case {"type": "websocket.accept"}:
+                fields = [
+                    (bytes(name).decode("latin-1"), bytes(value).decode("latin-1"))
+                    for name, value in event.get("headers") or ()
+                ]
+                await self.accept(event.get("subprotocol"), fields)
+            case {"type": "websocket.send", "text": str(text)}:
+                await self.send_text(text)
+            case {"type": "websocket.send", "bytes": bytes(data)}:
+                await self.send_bytes(data)
+            case {"type": "websocket.close"}:
+                await self.close(event.get("code") or 1000, event.get("reason") or "")
+            case _:
+                _unknown_event(event)
+
+
+def _unknown_event(event: dict[str, Any]) -> NoReturn:
+    raise LocalProtocolError(
+        "an event is websocket.accept, websocket.close, or websocket.send with text (str) or "
+        f"bytes, not {event!r}"
+    )
+
