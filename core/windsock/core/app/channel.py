@@ -75,6 +75,11 @@ class Channel(Generic[ConnectionT]):
         return self.connection.closed is not None or self.connection.state in _ENDING
 
     @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do but to close the socket."""
+        return self.connection.state is State.CLOSED
+
+    @property
     def wants_data(self) -> bool:
         """Whether the transport should read from the peer."""
         if self._full:

@@ -11,9 +11,6 @@ from windsock.core.protocol.errors import Disconnected
 from windsock.core.protocol.events import Closed, Event, Status
 from windsock.core.protocol.state import State
 
-Address = tuple[str, int] | str
-"""Host and port of a TCP peer, or the path of a Unix socket ("" where it has none)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:

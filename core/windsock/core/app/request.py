@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from windsock.core.protocol.events import RequestHead
 from windsock.core.protocol.headers import Headers
 
-from .link import Address
+from .address import Address
 
 
 class Query(Mapping[str, str]):

@@ -10,9 +10,10 @@ from windsock.core.protocol.events import HandshakeRequested, HttpRequested
 from windsock.core.protocol.headers import escape_controls
 from windsock.core.protocol.state import State
 
+from .address import Address
 from .application import App
 from .channel import Channel
-from .link import Address, Link, SupportsServing
+from .link import Link, SupportsServing
 from .request import Request
 from .response import Reject, Response
 from .websocket import WebSocket
@@ -63,7 +64,7 @@ async def serve_connection(
             server=server,
         )
         await run_http(app, request, channel, link)
-    while channel.connection.state is not State.CLOSED:
+    while not channel.finished:
         await link.wait()
 
 
@@ -125,9 +126,7 @@ async def run_http(
         logger().error("%s: the handler failed", _describe(request), exc_info=error)
         response = Response("Internal Server Error", 500)
     if channel.connection.state is State.RESPONDING:
-        channel.connection.respond(
-            response.status, response.headers, response.body, now=link.now()
-        )
+        channel.connection.respond(response.status, response.headers, response.body, now=link.now())
         link.flush_soon()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final, NoReturn, Self, TypeVar, overload
+from typing import Any, Final, NoReturn, Self, TypeVar, cast, overload
 
 from windsock.core.protocol import close_codes
 from windsock.core.protocol.connection import HeaderFields, Message
@@ -155,16 +155,14 @@ class WebSocket:
         if not isinstance(status, Response):
             lines = headers.items_as_sent() if isinstance(headers, Headers) else list(headers)
             status = Response(body, status, Headers(lines))
-        self._server().reject(
-            status.status, status.headers, status.body, now=self._link.now()
-        )
+        self._server().reject(status.status, status.headers, status.body, now=self._link.now())
         self._changed()
 
     def _server(self) -> SupportsServing:
         connection = self._channel.connection
         if not hasattr(connection, "accept"):
             raise LocalProtocolError("a client has nothing to accept or reject")
-        return connection  # type: ignore[return-value]  # a server's connection has the rest too
+        return cast(SupportsServing, connection)  # who has the one has the other methods too
 
     # Messages
 
@@ -232,7 +230,7 @@ class WebSocket:
             await self._link.wait()
         if type(inbox[0]) is not wanted:
             raise MessageTypeError(
-                f"the next message is {type(inbox[0]).__name__}, not {wanted.__name__}"  # type: ignore[attr-defined]
+                f"the next message is {type(inbox[0]).__name__}, not {wanted.__name__}"
             )
         message, resume = self._channel.take(self._link.now())
         if resume:
@@ -332,7 +330,7 @@ class WebSocket:
         Messages that were not received yet are discarded.
 
         Args:
-            code: 1000–1003, 1007–1013 or 3000–4999 (RFC 6455 §7.4).
+            code: 1000-1003, 1007-1013 or 3000-4999 (RFC 6455 §7.4).
             reason: at most 123 bytes in UTF-8.
 
         Raises:
@@ -444,4 +442,3 @@ def _unknown_event(event: dict[str, Any]) -> NoReturn:
         "an event is websocket.accept, websocket.close, or websocket.send with text (str) or "
         f"bytes, not {event!r}"
     )
-

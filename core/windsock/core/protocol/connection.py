@@ -146,6 +146,8 @@ class Connection:
                 return PAUSED if paused else NEED_DATA
             if self.state is State.RESPONDING:
                 return PAUSED
+            if self.state is State.DRAINING and self.backlog:
+                return NEED_DATA  # the peer may still read what we sent last
             self._end_of_stream()
 
     def _take_frame_event(self, found: FrameEvent) -> Event | None:

@@ -1,0 +1,189 @@
+"""A channel on an asyncio transport."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any, cast
+
+from windsock.core import Capabilities
+from windsock.core.app.channel import Channel
+from windsock.core.protocol.connection import Connection
+
+
+class AsyncioLink(asyncio.Protocol):
+    """Moves bytes between an asyncio transport and a channel; implements `Link`."""
+
+    capabilities = Capabilities()
+
+    def __init__(
+        self,
+        channel: Channel[Any],
+        loop: asyncio.AbstractEventLoop,
+        connected: Callable[[AsyncioLink], None] | None = None,
+    ) -> None:
+        self.channel = channel
+        self._connection: Connection = channel.connection
+        self._loop = loop
+        self.now = loop.time
+        self._connected = connected
+        self._transport: asyncio.Transport | None = None
+        self._write_high_water = channel.config.write_high_water
+        self._waiters: list[asyncio.Future[None]] = []
+        self._flush_scheduled = False
+        self._sending_shut = False
+        self._writing_paused = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        # Every byte that the kernel does not take at once pauses writing: the core does the
+        # accounting, with its own high-water mark.
+        self._transport.set_write_buffer_limits(high=0)
+        self._arm_timer()
+        if self._connected is not None:
+            self._connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.channel.receive_data(data, self._loop.time())
+        self._after_input()
+
+    def eof_received(self) -> bool:
+        self.channel.receive_data(b"", self._loop.time())
+        self._after_input()
+        # Keep the sending side open; with TLS there is no such thing.
+        return self._transport is not None and self._transport.can_write_eof()
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        self._report_unsent()
+        self._flush()
+        self.wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if not self.channel.finished:
+            now = self._loop.time()
+            self.channel.receive_data(b"", now)
+            if not self.channel.finished:
+                self._connection.write_failed(now)
+                self.channel.pump()
+        if self._timer is not None:
+            self._timer.cancel()
+        self.wake()
+
+    def _after_input(self) -> None:
+        transport = self._transport
+        if transport is not None and not self.channel.wants_data:
+            transport.pause_reading()
+        self.wake()
+        self.flush_soon()
+
+    # Link
+
+    async def checkpoint(self) -> None:
+        """asyncio delivers a cancellation at the next suspension: nothing to do."""
+
+    async def wait(self) -> None:
+        waiter = self._loop.create_future()
+        self._waiters.append(waiter)
+        self._flush()
+        try:
+            await waiter
+        finally:
+            with contextlib.suppress(ValueError):  # `wake` has removed it already
+                self._waiters.remove(waiter)
+
+    async def drain(self) -> None:
+        self._flush()
+        # A peer that reads as fast as we write must not starve the other tasks.
+        await asyncio.sleep(0)
+        while self._connection.backlog >= self._write_high_water and not self.channel.ended:
+            await self.wait()
+
+    def flush_soon(self) -> None:
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_soon(self._scheduled_flush)
+
+    def wake(self) -> None:
+        if self._waiters:
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def resume_reading(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    # Output and time
+
+    def _scheduled_flush(self) -> None:
+        self._flush_scheduled = False
+        self._flush()
+
+    def _flush(self) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        data = self._connection.data_to_send()
+        if data:
+            transport.write(data)
+            if self._writing_paused:
+                self._report_unsent()
+        if self.channel.finished:
+            self.end()
+            return
+        if self._connection.half_close and not self._sending_shut:
+            self._sending_shut = True
+            if transport.can_write_eof():
+                transport.write_eof()
+            else:
+                transport.close()  # TLS says goodbye for both directions at once
+        self._arm_timer()
+
+    def _report_unsent(self) -> None:
+        if self._transport is None:
+            return
+        size = self._transport.get_write_buffer_size()
+        self._connection.unsent(size, self._loop.time())
+        if size == 0:
+            self.channel.pump()
+
+    def _arm_timer(self) -> None:
+        due = self._connection.deadline()
+        if due is None or (self._timer is not None and self._timer.when() <= due):
+            return  # a timer that comes too early looks again
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due, self._handle_deadline)
+
+    def _handle_deadline(self) -> None:
+        self._timer = None
+        self._report_unsent()
+        self._connection.handle_deadline(self._loop.time())
+        self.channel.pump()
+        self._flush()
+        self.wake()
+
+    def end(self) -> None:
+        """Close the socket; what the peer has not taken is lost."""
+        transport = self._transport
+        if transport is None:
+            return
+        if self.channel.finished and transport.get_write_buffer_size() == 0:
+            transport.close()
+        else:
+            transport.abort()
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The transport, None before and after its life."""
+        return self._transport

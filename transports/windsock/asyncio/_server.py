@@ -1,0 +1,176 @@
+"""The asyncio server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from windsock.core import App, Application, Config, ServerConnection, as_app
+from windsock.core.app.address import Address, address_of
+from windsock.core.app.channel import Channel
+from windsock.core.app.session import going_away, serve_connection
+
+from ._link import AsyncioLink
+
+
+class Server:
+    """A running server; `serve` makes it."""
+
+    def __init__(
+        self, app: App, config: Config, loop: asyncio.AbstractEventLoop, *, secure: bool
+    ) -> None:
+        self._app = app
+        self._config = config
+        self._loop = loop
+        self._secure = secure
+        self._listeners: list[asyncio.Server] = []
+        self._sessions: dict[asyncio.Task[None], AsyncioLink] = {}
+        self._stopping = False
+        self._stopped = asyncio.Event()
+        self.addresses: list[Address] = []
+        """Where it listens: (host, port), or the path of a Unix socket."""
+
+    def _make_link(self) -> AsyncioLink:
+        connection = ServerConnection(self._config, now=self._loop.time())
+        return AsyncioLink(Channel(connection, self._config), self._loop, self._connected)
+
+    def _connected(self, link: AsyncioLink) -> None:
+        if self._stopping:
+            link.end()
+            return
+        task = self._loop.create_task(self._serve(link))
+        self._sessions[task] = link
+        task.add_done_callback(self._sessions.pop)
+
+    async def _serve(self, link: AsyncioLink) -> None:
+        assert link.transport is not None
+        try:
+            await serve_connection(
+                self._app,
+                link.channel,
+                link,
+                secure=self._secure,
+                client=address_of(link.transport.get_extra_info("peername")),
+                server=address_of(link.transport.get_extra_info("sockname")),
+            )
+        finally:
+            link.end()
+
+    async def serve_forever(self) -> None:
+        """Wait until the server was shut down."""
+        await self._stopped.wait()
+
+    async def shutdown(self) -> None:
+        """Stop accepting, send 1001 to every open WebSocket, and wait for their handlers.
+
+        Handlers that are not done after `Config.shutdown_timeout` seconds are cancelled.
+        """
+        if self._stopping:
+            await self._stopped.wait()
+            return
+        self._stopping = True
+        for listener in self._listeners:
+            listener.close()
+        for link in list(self._sessions.values()):
+            going_away(link.channel, link)
+        if self._sessions:
+            await asyncio.wait(list(self._sessions), timeout=self._config.shutdown_timeout)
+        remaining = list(self._sessions)
+        for task in remaining:
+            task.cancel()
+        await asyncio.gather(*remaining, return_exceptions=True)
+        for address in self.addresses:
+            if isinstance(address, str):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(address)
+        self._stopped.set()
+
+    async def listen(
+        self,
+        host: str | None,
+        port: int,
+        *,
+        unix: str | None,
+        sock: socket.socket | None,
+        ssl_context: ssl.SSLContext | None,
+        reuse_port: bool,
+    ) -> None:
+        """Begin to accept connections. Raises OSError where that cannot be."""
+        secure = ssl_context is not None
+        handshake_timeout = self._config.open_timeout if secure else None
+        shutdown_timeout = self._config.close_timeout if secure else None
+        if unix is not None:
+            listener = await self._loop.create_unix_server(
+                self._make_link,
+                unix,
+                ssl=ssl_context,
+                ssl_handshake_timeout=handshake_timeout,
+                ssl_shutdown_timeout=shutdown_timeout,
+            )
+        elif sock is not None:
+            listener = await self._loop.create_server(
+                self._make_link,
+                sock=sock,
+                ssl=ssl_context,
+                ssl_handshake_timeout=handshake_timeout,
+                ssl_shutdown_timeout=shutdown_timeout,
+            )
+        else:
+            listener = await self._loop.create_server(
+                self._make_link,
+                host,
+                port,
+                reuse_port=reuse_port or None,
+                ssl=ssl_context,
+                ssl_handshake_timeout=handshake_timeout,
+                ssl_shutdown_timeout=shutdown_timeout,
+            )
+        self._listeners.append(listener)
+        for listening in listener.sockets:
+            address = address_of(listening.getsockname())
+            assert address is not None
+            self.addresses.append(address)
+
+
+@asynccontextmanager
+async def serve(
+    app: Application,
+    host: str | None = "127.0.0.1",
+    port: int = 0,
+    *,
+    unix: str | None = None,
+    sock: socket.socket | None = None,
+    config: Config | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    reuse_port: bool = False,
+) -> AsyncIterator[Server]:
+    """Serve `app` in the background while the context is open; leaving it shuts down gracefully.
+
+    Args:
+        app: an App, or a coroutine function that takes every WebSocket.
+        host: name or address to listen on, None for every interface.
+        port: 0 for any free port; see `Server.addresses`.
+        unix: path of a Unix socket to listen on instead.
+        sock: a listening or bound socket to use instead.
+        config: limits and timeouts.
+        ssl_context: for TLS (wss and https).
+        reuse_port: set SO_REUSEPORT, so that several processes can share the port.
+
+    Raises:
+        TypeError: `app` is neither.
+        OSError: it cannot listen there.
+    """
+    loop = asyncio.get_running_loop()
+    server = Server(as_app(app), config or Config(), loop, secure=ssl_context is not None)
+    await server.listen(
+        host, port, unix=unix, sock=sock, ssl_context=ssl_context, reuse_port=reuse_port
+    )
+    try:
+        yield server
+    finally:
+        await server.shutdown()
