@@ -21,7 +21,7 @@ LOCK   := requirements-dev.txt
 help:
 	@echo "make demo [TRANSPORT=trio|asyncio] [PORT=8765]   the chat demo, in your browser"
 	@echo "make test                                        the whole test suite"
-	@echo "make conformance [ARGS='--quick trio-server']   the Autobahn test suite"
+	@echo "make conformance [ARGS='--quick trio-server']    the Autobahn test suite"
 	@echo "make lint | format | types | dist | smoke        what .ci/run checks besides"
 	@echo "make lock                                        pin the development dependencies anew"
 	@echo "make clean                                       remove all that these made"
