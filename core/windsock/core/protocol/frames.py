@@ -39,6 +39,9 @@ _BINARY: Final = 0x2
 _CLOSE: Final = 0x8
 _MASKED: Final = 0x80
 
+# Bytes of the extended payload length, by what stands in for the length (§5.2).
+_LENGTH_SIZES: Final = {126: 2, 127: 8}
+
 
 class Role(enum.Enum):
     """Which side of the connection this is."""
@@ -174,7 +177,7 @@ class FrameEngine:
                 return event
             if self._ended:
                 return None
-            if self._remaining:
+            if self._remaining and not self._header_forwarded:
                 if not self._forward_payload():
                     return None
             else:
@@ -192,7 +195,9 @@ class FrameEngine:
         if available < 2:
             return None
         first, second = buffer[start], buffer[start + 1]
-        if (first != _FIN | _TEXT and first != _FIN | _BINARY) or second & _MASKED != self._mask_bit:
+        if first != _FIN | _TEXT and first != _FIN | _BINARY:
+            return None
+        if second & _MASKED != self._mask_bit:
             return None
         size = second & 0x7F
         start += 2
@@ -235,17 +240,19 @@ class FrameEngine:
         if available < 2:
             return False
         second = buffer[start + 1]
-        length_size = {126: 2, 127: 8}.get(second & 0x7F, 0)
-        header_size = 2 + length_size + (4 if second & _MASKED else 0)
-        complete = available >= header_size
-        if complete:
+        length_end = 2 + _LENGTH_SIZES.get(second & 0x7F, 0)
+        header_size = length_end + (4 if second & _MASKED else 0)
+        if self._header_forwarded < length_end <= available:
+            # Before wsproto sees the length, so that the outcome does not depend on how the
+            # stream is cut.
             size = second & 0x7F
-            if length_size:
-                size = int.from_bytes(buffer[start + 2 : start + 2 + length_size], "big")
+            if length_end > 2:
+                size = int.from_bytes(buffer[start + 2 : start + length_end], "big")
             violation = self._start_frame(buffer[start], size)
             if violation is not None:
                 self._events.append(violation)
                 return True
+        complete = available >= header_size
         end = start + min(available, header_size)
         fresh = bytes(buffer[start + self._header_forwarded : end])
         if not fresh:
@@ -260,13 +267,18 @@ class FrameEngine:
         return True
 
     def _start_frame(self, first: int, size: int) -> Violation | None:
-        """Note a frame whose header is complete, and hold it to the limits."""
+        """Note a frame whose length is known, and hold it to the limits."""
         opcode = first & 0x0F
         self._opcode = opcode
         self._remaining = size
         if opcode > _BINARY:
             self._close_payload.clear()
             return None
+        if bool(opcode) is self.message_in_progress:
+            # §5.4; wsproto would wait for the first byte of the payload.
+            return Violation(
+                1002, "new message inside another" if opcode else "nothing to continue"
+            )
         if opcode:
             self._message_size = self._fragments = 0
             self._compressed = self._deflate is not None and bool(first & _RSV1)
