@@ -1,4 +1,4 @@
-"""permessage-deflate (RFC 7692): its negotiation, and a bounded codec behind wsproto's interface."""
+"""permessage-deflate (RFC 7692): its negotiation, and a bounded codec for wsproto."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ NAME: Final = "permessage-deflate"
 _TAIL: Final = b"\x00\x00\xff\xff"
 # §7.2.3.6: what stands for "no data" where the compressor has nothing to say.
 _EMPTY: Final = b"\x00"
+# The most that goes into zlib, or comes out of it, at once.
+_SLICE: Final = 16 * 1024
 
 _WINDOW_BITS: Final = {str(bits): bits for bits in range(8, 16)}
 # zlib's compressor cannot keep to a window of 2**8 bytes, though its decompressor can.
@@ -142,6 +144,8 @@ def check_answer(answer: ExtensionOffer, options: Deflate) -> DeflateParameters 
     client_bits = chosen.client_max_window_bits
     if chosen.client_window_named and client_bits is None:
         return None  # in an answer it needs a value
+    if client_bits is not None and client_bits > options.client_max_window_bits:
+        return None
     if server_bits > options.server_max_window_bits:
         return None
     if options.server_no_context_takeover and not chosen.server_no_context_takeover:
@@ -174,7 +178,12 @@ class BoundedDeflate(Extension):
     name = NAME
 
     def __init__(
-        self, parameters: DeflateParameters, options: Deflate, *, client: bool, max_message_size: int
+        self,
+        parameters: DeflateParameters,
+        options: Deflate,
+        *,
+        client: bool,
+        max_message_size: int,
     ) -> None:
         p = parameters
         ours = (p.client_max_window_bits, p.client_no_context_takeover)
@@ -189,6 +198,7 @@ class BoundedDeflate(Extension):
         self._decompressor: zlib._Decompress | None = None
         self._message_compressed = False
         self._control_frame = False
+        self._in_stream = False
         self._room = 0
         self.failure = ""
         """Why the last CloseReason was returned, as a close reason."""
@@ -213,6 +223,7 @@ class BoundedDeflate(Extension):
             # §6.1: only the first frame of a message carries the bit.
             return RsvBits(False, False, False)
         self._message_compressed = rsv.rsv1
+        self._in_stream = False
         self._room = self._max_message_size
         return RsvBits(True, False, False)
 
@@ -228,19 +239,31 @@ class BoundedDeflate(Extension):
     ) -> bytes | CloseReason | None:
         if self._control_frame or not (fin and self._message_compressed):
             return None
-        rest = self._inflate(_TAIL)
+        # The tail ends an open block. There is none after a final one (§7.2.3.4), nor in a
+        # message without a byte, which some peers send for an empty one.
+        rest = self._inflate(_TAIL) if self._in_stream else b""
         if self._forget_decompressor:
             self._decompressor = None
         return rest
 
     def _inflate(self, data: bytes) -> bytes | CloseReason:
         parts: list[bytes] = []
-        while True:
+        # In slices, because zlib copies what is left of its input again and again.
+        for start in range(0, len(data), _SLICE):
+            failed = self._inflate_slice(data[start : start + _SLICE], parts)
+            if failed is not None:
+                return failed
+        return b"".join(parts)
+
+    def _inflate_slice(self, data: bytes, parts: list[bytes]) -> CloseReason | None:
+        more = bool(data)
+        while more:
             if self._decompressor is None:
                 self._decompressor = zlib.decompressobj(-self._decompressor_bits)
+            # One byte more than there is room for tells a full message from an overlong one.
+            most = min(self._room + 1, _SLICE)
             try:
-                # One byte more than there is room for tells a full message from an overlong one.
-                part = self._decompressor.decompress(data, self._room + 1)
+                part = self._decompressor.decompress(data, most)
             except zlib.error:
                 self.failure = "invalid compressed data"
                 return CloseReason.INVALID_FRAME_PAYLOAD_DATA
@@ -249,11 +272,17 @@ class BoundedDeflate(Extension):
                 self.failure = f"message over {self._max_message_size} bytes"
                 return CloseReason.MESSAGE_TOO_BIG
             parts.append(part)
-            if not self._decompressor.eof:
-                return b"".join(parts)
-            # §7.2.3.4: a block marked final ends the DEFLATE stream, not the message.
-            data = self._decompressor.unused_data
-            self._decompressor = None
+            self._in_stream = not self._decompressor.eof
+            if self._in_stream:
+                data = self._decompressor.unconsumed_tail
+                # A full part can leave more inside zlib though the input is used up.
+                more = len(part) == most
+            else:
+                # §7.2.3.4: a block marked final ends the DEFLATE stream, not the message.
+                data = self._decompressor.unused_data
+                self._decompressor = None
+                more = bool(data)
+        return None
 
     def frame_outbound(
         self,
