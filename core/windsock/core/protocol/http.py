@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
@@ -23,15 +24,32 @@ from .handshake import (
     request_headers,
     response_headers,
 )
-from .headers import Headers
+from .headers import Headers, is_token
 
 _WITHOUT_CONTENT: Final = frozenset({204, 304})
+# A character that no request may hold, and those it stands in for.
+_REFUSED: Final = "\x00"
+_LINE_BREAK_RE: Final = re.compile(r"[\r\n]")
+# How much of a body h11 is given at once.
+_BODY_PIECE: Final = 64 * 1024
 
 
 def _decode_headers(event: h11.Request | h11.Response | h11.InformationalResponse) -> Headers:
     # ISO-8859-1 keeps every byte as it came (RFC 9110 §5.5).
     lines = event.headers.raw_items()
     return Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in lines)
+
+
+def serialize_head(head: RequestHead) -> bytes:
+    """The bytes of a parsed request's head.
+
+    What could not have stood in such a head comes out such that it is refused.
+    """
+    lines = [f"{head.method} {head.target} HTTP/{head.http_version}"]
+    for name, value in head.headers.items_as_sent():
+        lines.append(f"{name if is_token(name) else _REFUSED}: {value}")
+    lines = [_LINE_BREAK_RE.sub(_REFUSED, line) for line in lines]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
 
 
 def _phrase(status: int) -> bytes:
@@ -50,8 +68,11 @@ class _HeadReader:
     def __init__(self, role: type[h11.CLIENT] | type[h11.SERVER], config: Config) -> None:
         self.h11 = h11.Connection(role, max_incomplete_event_size=config.max_head_size + 1)
         self._budget = config.max_head_size
+        self._in_body = False
         self._held_back = bytearray()
         self._eof = False
+        self.cut_short = False
+        """Whether the stream ended before the message did."""
 
     def feed(self, data: bytes) -> None:
         """More bytes of the peer; b"" is the end of the stream."""
@@ -70,20 +91,21 @@ class _HeadReader:
             event = self.h11.next_event()
             if event is not h11.NEED_DATA:
                 if isinstance(event, (h11.Request, h11.Response)):
-                    self._budget = -1  # what follows is body, bounded elsewhere
+                    self._in_body = True
                 return event
             if self._held_back:
-                size = len(self._held_back) if self._budget < 0 else self._budget
+                size = _BODY_PIECE if self._in_body else self._budget
                 if size == 0:
                     raise h11.RemoteProtocolError("head too large", error_status_hint=431)
                 chunk = bytes(self._held_back[:size])
+                # Cheap however often it happens: a bytearray forgets its first bytes in place.
                 del self._held_back[:size]
-                if self._budget >= 0:
-                    self._budget -= len(chunk)
+                self._budget -= len(chunk)
                 self.h11.receive_data(chunk)
             elif self._eof:
-                self._eof = False
+                self.cut_short = True
                 self.h11.receive_data(b"")
+                self._eof = False
             else:
                 return h11.NEED_DATA
 
@@ -118,12 +140,14 @@ class ServerHandshake:
                 elif isinstance(event, h11.Data):
                     self._body += event.data
                     if len(self._body) > self._config.max_body_size:
-                        return Refusal(413, f"body over {self._config.max_body_size} bytes")
+                        return self._body_too_large()
                 elif isinstance(event, h11.EndOfMessage):
                     return self._take_request()
                 else:
                     return None
         except h11.RemoteProtocolError as error:
+            if self._reader.cut_short:
+                return None  # it needs no answer
             return Refusal(error.error_status_hint, str(error))
 
     def _take_head(self, event: h11.Request) -> Refusal | None:
@@ -134,12 +158,20 @@ class ServerHandshake:
             event.http_version.decode("ascii"),
         )
         refusal = check_head(head, self._config)
-        if refusal is None and asks_for_websocket(head):
+        if refusal is not None:
+            return refusal
+        if asks_for_websocket(head):
             checked = check_request(head, self._config)
             if isinstance(checked, Refusal):
                 return checked
             self._offer = checked
-        return refusal
+        # h11 has seen to it that it is a number.
+        elif int(head.headers.get("content-length", "0")) > self._config.max_body_size:
+            return self._body_too_large()
+        return None
+
+    def _body_too_large(self) -> Refusal:
+        return Refusal(413, f"body over {self._config.max_body_size} bytes")
 
     def _take_request(self) -> HandshakeRequested | HttpRequested:
         assert self._head is not None
@@ -149,7 +181,7 @@ class ServerHandshake:
 
     def continue_(self) -> bytes:
         """The 100 response if the client waits for it before it sends its body, else b""."""
-        if not self._reader.h11.they_are_waiting_for_100_continue:
+        if not self._reader.h11.they_are_waiting_for_100_continue or self._reader.cut_short:
             return b""
         response = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
         return self._reader.h11.send(response) or b""
@@ -177,8 +209,11 @@ class ServerHandshake:
         """A complete response that is not 101, and the last of this connection.
 
         Raises:
+            TypeError: `body` is not bytes.
             LocalProtocolError: see `handshake.response_headers`; nothing is changed.
         """
+        if not isinstance(body, (bytes, bytearray)):
+            raise TypeError(f"a body is bytes, not {type(body).__name__}")
         lines = response_headers(status, headers, len(body))
         response = h11.Response(status_code=status, headers=_encode(lines), reason=_phrase(status))
         http = self._reader.h11
@@ -243,17 +278,16 @@ class ClientHandshake:
                         return self._refused()
                 elif isinstance(event, h11.EndOfMessage):
                     return self._refused()
-                elif event is h11.NEED_DATA:
-                    return None
                 else:
-                    return self._refused("the server closed the connection without an answer")
+                    return None
         except h11.RemoteProtocolError as error:
+            if self._reader.cut_short:
+                return self._refused("the server closed the connection before it had answered")
             return self._refused(f"the server's answer is not valid HTTP/1.1: {error}")
 
     def _take_switch(self, headers: Headers) -> tuple[Answer, Headers, bytes] | Refused:
-        lines = headers.items_as_sent()
-        if len(lines) > self._config.max_header_count:
-            return Refused("too many header fields", 101, headers, b"")
+        if len(headers.items_as_sent()) > self._config.max_header_count:
+            return Refused("the server's answer has too many header fields", 101, headers, b"")
         answer = check_answer(headers, self._offer)
         if isinstance(answer, str):
             return Refused(answer, 101, headers, b"")
