@@ -13,9 +13,10 @@ _VISIBLE_ASCII_RE = re.compile(r"[\t\x20-\x7e]*")
 _CONTROL_RE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # RFC 6455 §9.1: extension-param = token [ "=" (token | quoted-string) ]; a quoted value must be a
 # token once unquoted.
-_PARAMETER_RE = re.compile(
-    rf'[ \t]*({_TOKEN})[ \t]*(?:=[ \t]*(?:({_TOKEN})|"((?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e])*)"))?[ \t]*'
-)
+_QUOTED = r'"((?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e])*)"'
+_PARAMETER_RE = re.compile(rf"[ \t]*({_TOKEN})[ \t]*(?:=[ \t]*(?:({_TOKEN})|{_QUOTED})[ \t]*)?")
+# RFC 9110 §5.6.1: empty elements of a list are to be ignored.
+_NO_ELEMENTS_RE = re.compile(r"[ \t,]*")
 _QUOTED_PAIR_RE = re.compile(r"\\(.)")
 
 
@@ -125,16 +126,12 @@ def parse_extensions(values: Iterable[str]) -> list[ExtensionOffer] | None:
 
 def _parse_extension_list(value: str) -> list[ExtensionOffer] | None:
     offers: list[ExtensionOffer] = []
-    position, end = 0, len(value)
+    position, end = _skip_no_elements(value, 0), len(value)
     items: list[tuple[str, str | None]] = []
     while position < end or items:
         match = _PARAMETER_RE.match(value, position)
         if match is None:
-            # Only an empty list element may stand where no item does.
-            if items or value[position] not in ", \t":
-                return None
-            position += 1
-            continue
+            return None
         name, token, quoted = match.groups()
         if quoted is not None:
             token = _QUOTED_PAIR_RE.sub(r"\1", quoted)
@@ -148,9 +145,15 @@ def _parse_extension_list(value: str) -> list[ExtensionOffer] | None:
         if separator == ";":
             position += 1
         elif separator in {",", ""}:
-            position += 1
+            position = _skip_no_elements(value, position)
             offers.append((items[0][0], tuple(items[1:])))
             items = []
         else:
             return None
     return offers
+
+
+def _skip_no_elements(value: str, position: int) -> int:
+    match = _NO_ELEMENTS_RE.match(value, position)
+    assert match is not None  # it matches nothing, too
+    return match.end()
