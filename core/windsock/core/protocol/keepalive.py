@@ -24,13 +24,21 @@ class Due(enum.Enum):
 class Keepalive:
     """Times are seconds on the caller's monotonic clock."""
 
-    __slots__ = ("_interval", "_last_received", "_pinged_at", "_timeout", "_unanswered")
+    __slots__ = (
+        "_interval",
+        "_last_received",
+        "_own_ping",
+        "_pinged_at",
+        "_timeout",
+        "_unanswered",
+    )
 
     def __init__(self, interval: float, timeout: float, now: float) -> None:
         self._interval = interval
         self._timeout = timeout
         self._last_received = now
         self._pinged_at: float | None = None
+        self._own_ping: bytes | None = None
         self._unanswered: OrderedDict[bytes, float] = OrderedDict()
 
     def received(self, now: float) -> None:
@@ -53,10 +61,12 @@ class Keepalive:
     def keepalive_ping(self, now: float) -> bytes:
         """The payload of a Ping that is to be sent because of silence."""
         self._pinged_at = now
-        payload = secrets.token_bytes(4)
-        if len(self._unanswered) < MAX_UNANSWERED_PINGS:
-            self._unanswered[payload] = now
-        return payload
+        # One of them is remembered, so that they leave room for the user's.
+        if self._own_ping is not None:
+            self._unanswered.pop(self._own_ping, None)
+        self._own_ping = _fresh_payload()
+        self._unanswered[self._own_ping] = now
+        return self._own_ping
 
     def user_ping(self, payload: bytes | None, now: float) -> bytes:
         """The payload of a Ping that the user asked for; None for one of our making.
@@ -65,10 +75,10 @@ class Keepalive:
             LocalProtocolError: a Ping with this payload, or too many, are unanswered.
         """
         if payload is None:
-            payload = secrets.token_bytes(4)
+            payload = _fresh_payload()
         if payload in self._unanswered:
             raise LocalProtocolError("a Ping with this payload is still unanswered; vary it")
-        if len(self._unanswered) >= MAX_UNANSWERED_PINGS:
+        if len(self._unanswered.keys() - {self._own_ping}) >= MAX_UNANSWERED_PINGS:
             raise LocalProtocolError(f"{MAX_UNANSWERED_PINGS} Pings are still unanswered")
         self._unanswered[payload] = now
         return payload
@@ -83,5 +93,9 @@ class Keepalive:
         return now - sent_at
 
     def unanswered(self, payload: bytes) -> bool:
-        """Whether the Ping with this payload is still to be answered, by its own Pong or a later."""
+        """Whether the Ping with this payload still awaits its own Pong, or a later one."""
         return payload in self._unanswered
+
+
+def _fresh_payload() -> bytes:
+    return secrets.token_bytes(8)
