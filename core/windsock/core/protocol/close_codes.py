@@ -14,7 +14,7 @@ ABNORMAL: Final = 1006
 POLICY_VIOLATION: Final = 1008
 INTERNAL_ERROR: Final = 1011
 
-# §7.4.1 and the registry it founded; 1004–1006 and 1015 are never in a frame.
+# §7.4.1 and the registry it founded; 1004 to 1006 and 1015 are never in a frame.
 _SENDABLE: Final = frozenset({1000, 1001, 1002, 1003, *range(1007, 1014)})
 # A control frame's payload has at most 125 bytes (§5.5), two of which are the code.
 _MAX_REASON: Final = 123
@@ -31,7 +31,7 @@ def check_close(code: int, reason: str) -> None:
         raise LocalProtocolError(f"a close code is an int, not {code!r}")
     if code not in _SENDABLE and not 3000 <= code <= 4999:
         raise LocalProtocolError(
-            f"close code {code} must not be sent; use 1000–1003, 1007–1013 or 3000–4999"
+            f"close code {code} must not be sent; use 1000 to 1003, 1007 to 1013 or 3000 to 4999"
         )
     if not isinstance(reason, str):
         raise LocalProtocolError(f"a close reason is a str, not {reason!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from .headers import has_control
+from .headers import is_visible_ascii
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +91,20 @@ class Config:
                 raise ValueError(
                     f"Config.{field.name} must be finite and greater than 0, not {value!r}"
                 )
-        if isinstance(self.origins, str) or any(has_control(o) for o in self.origins):
+        if not _are_origins(self.origins):
             raise ValueError(
                 "Config.origins must be a tuple of origins such as "
                 f'("https://app.example",), not {self.origins!r}'
             )
 
 
+def _are_origins(origins: object) -> bool:
+    return isinstance(origins, tuple) and all(
+        isinstance(origin, str) and is_visible_ascii(origin) for origin in origins
+    )
+
+
 def _check_range(owner: Deflate, name: str, low: int, high: int) -> None:
     value = getattr(owner, name)
-    if not isinstance(value, int) or not low <= value <= high:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise ValueError(f"Deflate.{name} must be from {low} to {high}, not {value!r}")

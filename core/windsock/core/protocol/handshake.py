@@ -104,7 +104,7 @@ class ClientOffer:
 
 def accept_token(key: str) -> str:
     """Sec-WebSocket-Accept for a Sec-WebSocket-Key (§4.2.2, 5.4)."""
-    return base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest()).decode()  # noqa: S324
+    return base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest()).decode()
 
 
 def asks_for_websocket(head: RequestHead) -> bool:
@@ -219,9 +219,10 @@ def check_fields(
             with anything but printable ASCII.
     """
     lines = headers.items_as_sent() if isinstance(headers, Headers) else tuple(headers)
-    for name, value in lines:
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise LocalProtocolError(f"header fields are pairs of str, not {(name, value)!r}")
+    for line in lines:
+        if not _is_pair_of_str(line):
+            raise LocalProtocolError(f"header fields are pairs of str, not {line!r}")
+        name, value = line
         if not is_token(name):
             raise LocalProtocolError(f"header name {name!r} is not a token")
         if not is_visible_ascii(value) or value != value.strip(" \t"):
@@ -231,6 +232,10 @@ def check_fields(
         if name.lower() in forbidden:
             raise LocalProtocolError(f"header {name} is set by the connection itself")
     return list(lines)
+
+
+def _is_pair_of_str(line: object) -> bool:
+    return isinstance(line, tuple) and [type(part) for part in line] == [str, str]
 
 
 def accept_headers(
@@ -264,7 +269,7 @@ def response_headers(
     """The header fields of a response that is not 101; the connection ends with it.
 
     Raises:
-        LocalProtocolError: a status outside 200–599, or an unusable header.
+        LocalProtocolError: a status outside 200 to 599, or an unusable header.
     """
     if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
         raise LocalProtocolError(f"status must be from 200 to 599, not {status!r}")
@@ -273,7 +278,9 @@ def response_headers(
     # RFC 9110 §8.6: no Content-Length where there can be no content.
     if status not in {204, 304}:
         lines.append(("Content-Length", str(size)))
-    return [*lines, ("Connection", "close")]
+    # RFC 9110 §7.8: Connection names an Upgrade.
+    upgrade = any(name.lower() == "upgrade" for name, _ in lines)
+    return [*lines, ("Connection", "close, upgrade" if upgrade else "close")]
 
 
 def request_headers(
