@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from .headers import has_control
+
+# RFC 3986 §3.2.2, without what only its more exotic names use.
+_NOT_IN_HOST_RE = re.compile(r"[^0-9A-Za-z._~:%!$&'()*+,;=-]")
 
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 
@@ -28,9 +32,8 @@ class WebSocketURI:
     def host_header(self) -> str:
         """The value of the Host field (RFC 9110 §7.2)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _DEFAULT_PORTS["wss" if self.secure else "ws"] else (
-            f"{host}:{self.port}"
-        )
+        default = _DEFAULT_PORTS["wss" if self.secure else "ws"]
+        return host if self.port == default else f"{host}:{self.port}"
 
 
 def parse_uri(uri: str) -> WebSocketURI:
@@ -52,10 +55,14 @@ def parse_uri(uri: str) -> WebSocketURI:
         raise ValueError(f"{uri!r} names no host")
     if parts.fragment or uri.endswith("#"):
         raise ValueError(f"{uri!r} has a fragment, which a WebSocket URI must not (RFC 6455 §3)")
-    try:
-        host = parts.hostname.encode("idna").decode() if not parts.hostname.isascii() else None
-    except UnicodeError as error:
-        raise ValueError(f"{uri!r} names a host that is not valid: {error}") from None
+    host = parts.hostname
+    if not host.isascii():
+        try:
+            host = host.encode("idna").decode()
+        except UnicodeError as error:
+            raise ValueError(f"{uri!r} names a host that is not valid: {error}") from None
+    if _NOT_IN_HOST_RE.search(host):
+        raise ValueError(f"{uri!r} names a host that is not valid")
     # Characters outside of ASCII are percent-encoded as UTF-8 (RFC 3987 §3.1).
     target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
     if parts.query:
@@ -66,7 +73,7 @@ def parse_uri(uri: str) -> WebSocketURI:
         credentials = f"Basic {base64.b64encode(pair.encode()).decode()}"
     return WebSocketURI(
         parts.scheme == "wss",
-        host or parts.hostname,
+        host,
         _DEFAULT_PORTS[parts.scheme] if port is None else port,
         target,
         credentials,
