@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from typing import Final
 
 from . import close_codes
 from .close_codes import check_close
@@ -39,12 +40,14 @@ from .events import (
 from .frames import CloseFrame, FrameEngine, FrameEvent, PongFrame, Role
 from .handshake import Refusal
 from .headers import Headers
-from .http import ClientHandshake, ServerHandshake
+from .http import ClientHandshake, ServerHandshake, serialize_head
 from .keepalive import Due, Keepalive
 from .state import CLIENT, SERVER, Input, State, Table, transition
 
 HeaderFields = Headers | Iterable[tuple[str, str]]
 Message = str | bytes | bytearray | memoryview
+
+_AWAITING: Final = frozenset({State.AWAITING_REQUEST, State.AWAITING_RESPONSE})
 
 
 class Connection:
@@ -110,6 +113,8 @@ class Connection:
         Never raises on what a peer can send: what is wrong with it comes out as events.
         """
         self._now = now
+        if self._eof:
+            return
         if not data:
             self._eof = True
             self._feed_handshake(b"")
@@ -138,14 +143,12 @@ class Connection:
                         return event
                     continue
                 self._note_message_progress()
-            elif self.state in {State.AWAITING_REQUEST, State.AWAITING_RESPONSE}:
-                if self._advance_handshake():
-                    continue
-            if not self._eof or self.state is State.CLOSED:
-                paused = self.state in {State.DECIDING, State.RESPONDING}
-                return PAUSED if paused else NEED_DATA
-            if self.state is State.RESPONDING:
+            elif self.state in _AWAITING and self._advance_handshake():
+                continue
+            if self.state is State.RESPONDING or (self.state is State.DECIDING and not self._eof):
                 return PAUSED
+            if not self._eof or self.state is State.CLOSED:
+                return NEED_DATA
             if self.state is State.DRAINING and self.backlog:
                 return NEED_DATA  # the peer may still read what we sent last
             self._end_of_stream()
@@ -156,8 +159,9 @@ class Connection:
             # Messages that cross our Close frame are discarded (§1.4: no more data is processed).
             return found if self.state is State.OPEN else None
         if isinstance(found, Ping):
-            if self.state is State.OPEN:
-                self._answer_ping(found.payload)
+            if self.state is not State.OPEN:
+                return None
+            self._answer_ping(found.payload)
             return found
         if isinstance(found, PongFrame):
             return Pong(found.payload, self._keepalive.pong(found.payload, self._now))
@@ -243,13 +247,14 @@ class Connection:
         if self.state is not State.OPEN:
             self._refuse_to_send(Input.PING)
         assert self._frames is not None
-        _check_control_payload(payload or b"")
+        if payload is not None:
+            _check_control_payload(payload)
         payload = self._keepalive.user_ping(payload, now)
         self._queue(self._frames.encode_ping(payload))
         return payload
 
     def awaits_pong(self, payload: bytes) -> bool:
-        """Whether the Ping with this payload is still to be answered, by its own Pong or a later."""
+        """Whether the Ping with this payload still awaits its own Pong, or a later one."""
         return self._keepalive.unanswered(payload)
 
     def pong(self, payload: bytes) -> None:
@@ -351,6 +356,8 @@ class Connection:
                 assert self._frames is not None
                 self._queue(self._frames.encode_pong(self._owed_pong))
             self._owed_pong = None
+        if self._eof and self.state is State.DRAINING and not self.backlog:
+            self._end_of_stream()
 
     def write_failed(self, now: float) -> None:
         """Writing has failed for good: nothing more is sent, and the connection has ended."""
@@ -358,6 +365,9 @@ class Connection:
         by_peer = self.state is not State.CLOSING
         self._advance(Input.WRITE_FAILED)
         self._finish(close_codes.ABNORMAL, "", clean=False, by_peer=by_peer)
+        self._out.clear()
+        self.pending_output = self._unsent = 0
+        self._owed_pong = self._unsent_since = None
 
     # Time
 
@@ -469,23 +479,23 @@ def _check_control_payload(payload: bytes) -> None:
 class ServerConnection(Connection):
     """The server's side of one TCP connection: one HTTP request, then perhaps a WebSocket."""
 
-    __slots__ = ("_handshake",)
+    __slots__ = ("_answered", "_handshake")
 
     def __init__(self, config: Config | None = None, *, now: float) -> None:
         super().__init__(Role.SERVER, SERVER, State.AWAITING_REQUEST, config or Config(), now)
         self._handshake: ServerHandshake | None = ServerHandshake(self._config)
+        self._answered = False
 
     def receive_request(self, head: RequestHead, now: float) -> None:
         """Enter with a request whose head somebody else has parsed; the body must follow as data.
 
         It is judged like one that came as bytes.
         """
-        lines = [f"{head.method} {head.target} HTTP/{head.http_version}"]
-        lines += [f"{name}: {value}" for name, value in head.headers.items_as_sent()]
-        self.receive_data("\r\n".join([*lines, "", ""]).encode("latin-1", "replace"), now)
+        self.receive_data(serialize_head(head), now)
 
     def _feed_handshake(self, data: bytes) -> None:
-        if self._handshake is not None:
+        # What follows a plain request is not looked at: its response is the last.
+        if self._handshake is not None and self.state is not State.RESPONDING:
             self._handshake.feed(data)
 
     def _advance_handshake(self) -> bool:
@@ -497,8 +507,6 @@ class ServerConnection(Connection):
                 self._queue(continue_)
             return False
         if isinstance(found, Refusal):
-            if self._eof and found.status == 400:
-                return False  # what was cut short needs no answer
             self._refuse(Input.BAD_REQUEST, found)
         else:
             http = isinstance(found, HttpRequested)
@@ -537,9 +545,7 @@ class ServerConnection(Connection):
                 that cannot be sent, or that the handshake sets itself.
             Disconnected: the client has gone.
         """
-        if self.closed is not None and self.state is not State.OPEN:
-            raise self.disconnected()
-        state = transition(self._table, self.state, Input.ACCEPT)
+        state = self._decide(Input.ACCEPT)
         assert self._handshake is not None
         response, offer, trailing = self._handshake.accept(subprotocol, headers)
         self._now = now
@@ -555,12 +561,10 @@ class ServerConnection(Connection):
         """Answer the opening handshake with an HTTP response instead.
 
         Raises:
-            LocalProtocolError: nothing to reject; a status outside 200–599; an unusable header.
+            LocalProtocolError: nothing to reject; a status outside 200 to 599; an unusable header.
             Disconnected: the client has gone.
         """
-        if self.state is State.CLOSED:
-            raise self.disconnected()
-        transition(self._table, self.state, Input.REJECT)
+        self._decide(Input.REJECT)
         self._now = now
         self._respond(Input.REJECT, status, headers, body)
 
@@ -570,18 +574,24 @@ class ServerConnection(Connection):
         """Answer a plain HTTP request.
 
         Raises:
-            LocalProtocolError: nothing to respond to; a status outside 200–599; an unusable header.
+            LocalProtocolError: nothing to respond to; a status outside 200 to 599; an unusable
+                header.
             Disconnected: the client has gone.
         """
-        if self.state is State.CLOSED:
-            raise self.disconnected()
-        transition(self._table, self.state, Input.RESPOND)
+        self._decide(Input.RESPOND)
         self._now = now
         self._respond(Input.RESPOND, status, headers, body)
+
+    def _decide(self, command: Input) -> State:
+        # Whoever has answered already is told so; whoever was too late, that the client has gone.
+        if self.closed is not None and not self._answered:
+            raise self.disconnected()
+        return transition(self._table, self.state, command)
 
     def _respond(self, cause: Input, status: int, headers: HeaderFields, body: bytes) -> None:
         assert self._handshake is not None
         response = self._handshake.respond(status, headers, body)
+        self._answered = True
         self._advance(cause)
         self._queue(response)
         self._end_http()
@@ -647,10 +657,3 @@ class ClientConnection(Connection):
     def _handshake_timed_out(self) -> None:
         message = f"no answer within {self._config.open_timeout:g} s"
         self._refused(Input.TIMEOUT, Refused(message, None, Headers(), b""))
-
-    def _end_of_stream(self) -> None:
-        if self.state is State.AWAITING_RESPONSE:
-            message = "the server closed the connection without an answer"
-            self._refused(Input.EOF, Refused(message, None, Headers(), b""))
-        else:
-            super()._end_of_stream()
