@@ -1,0 +1,58 @@
+"""Serving from the command line."""
+
+from __future__ import annotations
+
+import signal
+import ssl
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import trio
+
+from windsock.core import Application, Config, as_app
+from windsock.core.app.address import address_url
+
+from ._server import Server, open_listeners, serve_listeners
+
+
+def run(
+    app: Application,
+    *,
+    host: str | None,
+    port: int,
+    unix: str | None = None,
+    config: Config,
+    ssl_context: ssl.SSLContext | None = None,
+    started: Callable[[Sequence[str]], None],
+) -> None:
+    """Serve until SIGINT or SIGTERM, then shut down gracefully; a second signal ends at once.
+
+    Args:
+        started: called with the URLs that are served, once connections are accepted.
+
+    Raises:
+        OSError: it cannot listen there.
+    """
+    trio.run(_run, as_app(app), host, port, unix, config, ssl_context, started)
+
+
+async def _run(
+    app: Application,
+    host: str | None,
+    port: int,
+    unix: str | None,
+    config: Config,
+    ssl_context: ssl.SSLContext | None,
+    started: Callable[[Sequence[str]], None],
+) -> None:
+    # Opened out here, where no nursery wraps what goes wrong.
+    listeners = await open_listeners(host, port, unix=unix)
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(
+            partial(serve_listeners, app, listeners, config=config, ssl_context=ssl_context)
+        )
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            secure = ssl_context is not None
+            started([address_url(address, secure=secure) for address in server.addresses])
+            await anext(signals)
+        await server.shutdown()
