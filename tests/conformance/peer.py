@@ -93,7 +93,10 @@ def asgi_hypercorn(port: int) -> None:
     config.bind = [f"{HOST}:{port}"]
     config.websocket_max_message_size = LARGEST
     asgi_app: Any = windsock.asgi.ASGI(app, config=CONFIG)
-    trio.run(partial(hypercorn.trio.serve, asgi_app, config))
+    # hypercorn does not say what its `mode` argument may be.
+    trio.run(
+        partial(hypercorn.trio.serve, asgi_app, config)  # pyright: ignore[reportUnknownMemberType]
+    )
 
 
 # -- clients -----------------------------------------------------------------------------------

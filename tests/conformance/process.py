@@ -1,7 +1,7 @@
 """Child processes that end with the block that started them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +76,7 @@ async def running(
     log: Path,
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] = lambda line: None,
-) -> AsyncIterator[Child]:
+) -> AsyncGenerator[Child]:
     """Run a process for the length of the body; `on_line` sees each line of its output.
 
     Its last line has been seen when the block is left.

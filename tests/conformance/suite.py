@@ -70,7 +70,7 @@ class Suite:
         `on_report` is called with what the driver says: `{"port": …}` once, by the server, and
         `{"case": …}` as each case ends.
         """
-        spec = {
+        spec: dict[str, object] = {
             "outdir": str(reports),
             "url": url,
             "servers": [{"agent": reports.name, "url": url}],

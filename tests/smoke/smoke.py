@@ -11,15 +11,14 @@ import socket
 import subprocess
 import sys
 from functools import partial
+from importlib import import_module
 from importlib.metadata import entry_points, version
 from pathlib import Path
 
 import trio
 
 import windsock
-import windsock.asgi
 import windsock.asyncio
-import windsock.core
 import windsock.trio
 from windsock.core import App, WebSocket
 
@@ -45,6 +44,7 @@ def check_files() -> None:
         assert root.is_relative_to(sys.prefix), f"windsock was imported from {root}"
     [root] = roots
     for package in ("core", "trio", "asyncio", "asgi"):
+        import_module(f"windsock.{package}")
         assert (root / package / "py.typed").is_file(), f"{package}/py.typed is missing"
     assert list((root / "demo").glob("*.html")), "the demo's page is missing"
     names = {entry.name for entry in entry_points(group="windsock.transports")}
