@@ -71,12 +71,12 @@ async def serve_connection(
 async def run_websocket(app: App, ws: WebSocket, channel: Channel[SupportsServing]) -> None:
     """Run the handler of `ws` and see to it that the WebSocket ends, one way or the other."""
     try:
-        await app.handle_websocket(ws)
-    except Reject as reject:
-        if channel.connection.state is State.DECIDING:
+        try:
+            await app.handle_websocket(ws)
+        except Reject as reject:
+            if channel.connection.state is not State.DECIDING:
+                raise
             await _reject(ws, reject.response)
-        else:
-            await _fail(ws, channel, reject)
     except Exception as error:  # the boundary: no application's error may reach another connection
         await _fail(ws, channel, error)
     else:
@@ -119,12 +119,17 @@ async def run_http(
 ) -> None:
     """Run the handler of a plain HTTP request and send its response."""
     try:
-        response = await app.handle_http(request)
-    except Reject as reject:
-        response = reject.response
+        try:
+            response = await app.handle_http(request)
+        except Reject as reject:
+            response = reject.response
+        _respond(channel, link, response)
     except Exception as error:  # the boundary, as above
         logger().error("%s: the handler failed", _describe(request), exc_info=error)
-        response = Response("Internal Server Error", 500)
+        _respond(channel, link, Response("Internal Server Error", 500))
+
+
+def _respond(channel: Channel[SupportsServing], link: Link, response: Response) -> None:
     if channel.connection.state is State.RESPONDING:
         channel.connection.respond(response.status, response.headers, response.body, now=link.now())
         link.flush_soon()
