@@ -135,9 +135,9 @@ def check_request(head: RequestHead, config: Config) -> Offer | Refusal:
         return Refusal(400, "a WebSocket needs HTTP/1.1")
     if head.method != "GET":
         return Refusal(400, f"a WebSocket is opened with GET, not {head.method}")
-    for name in _HANDSHAKE_FIELDS:
-        if not is_visible_ascii(headers.get(name, "")):
-            return Refusal(400, f"character outside of printable ASCII in {name}")
+    refusal = _check_characters(headers)
+    if refusal is not None:
+        return refusal
     if len(headers.get_all("host")) != 1:
         return Refusal(400, "one Host is needed")
     if "websocket" not in (parse_upgrade(headers.get_all("upgrade")) or ()):
@@ -161,18 +161,56 @@ def _check_websocket_fields(headers: Headers, config: Config) -> Offer | Refusal
     keys = headers.get_all("sec-websocket-key")
     if len(keys) != 1 or not _is_key(keys[0]):
         return Refusal(400, "one Sec-WebSocket-Key of 16 bytes in base64 is needed")
-    subprotocols = parse_tokens(headers.get_all("sec-websocket-protocol"))
-    if subprotocols is None or len(set(subprotocols)) != len(subprotocols):
-        return Refusal(400, "Sec-WebSocket-Protocol must list different tokens")
+    subprotocols = _check_subprotocols(headers.get_all("sec-websocket-protocol"))
+    if isinstance(subprotocols, Refusal):
+        return subprotocols
     extensions = parse_extensions(headers.get_all("sec-websocket-extensions"))
     if extensions is None:
         return Refusal(400, "malformed Sec-WebSocket-Extensions")
-    if not origin_allowed(headers, config.origins):
-        return Refusal(403, "this Origin may not open a WebSocket here")
+    refusal = _check_origin(headers, config)
+    if refusal is not None:
+        return refusal
     agreed = deflate.answer_offers(extensions, config.compression) if config.compression else None
     if agreed is None:
-        return Offer(keys[0], tuple(subprotocols))
-    return Offer(keys[0], tuple(subprotocols), *agreed)
+        return Offer(keys[0], subprotocols)
+    return Offer(keys[0], subprotocols, *agreed)
+
+
+def check_hosted_request(
+    head: RequestHead, offered: Iterable[str], config: Config
+) -> tuple[str, ...] | Refusal:
+    """What is left to check where a host server has read the opening handshake itself.
+
+    Args:
+        head: the request.
+        offered: the subprotocols as the host names them.
+        config: limits and origins.
+
+    Returns:
+        The subprotocols that the client offers.
+    """
+    refusal = _check_characters(head.headers) or _check_origin(head.headers, config)
+    return refusal or _check_subprotocols(offered)
+
+
+def _check_characters(headers: Headers) -> Refusal | None:
+    for name in _HANDSHAKE_FIELDS:
+        if not is_visible_ascii(headers.get(name, "")):
+            return Refusal(400, f"character outside of printable ASCII in {name}")
+    return None
+
+
+def _check_subprotocols(values: Iterable[str]) -> tuple[str, ...] | Refusal:
+    subprotocols = parse_tokens(values)
+    if subprotocols is None or len(set(subprotocols)) != len(subprotocols):
+        return Refusal(400, "Sec-WebSocket-Protocol must list different tokens")
+    return tuple(subprotocols)
+
+
+def _check_origin(headers: Headers, config: Config) -> Refusal | None:
+    if origin_allowed(headers, config.origins):
+        return None
+    return Refusal(403, "this Origin may not open a WebSocket here")
 
 
 def _is_key(key: str) -> bool:
@@ -246,11 +284,7 @@ def accept_headers(
     Raises:
         LocalProtocolError: a subprotocol that the client did not offer, or an unusable header.
     """
-    if subprotocol is not None and subprotocol not in offer.subprotocols:
-        offered = ", ".join(offer.subprotocols) or "none"
-        raise LocalProtocolError(
-            f"subprotocol {subprotocol!r} was not offered by the client, which offered: {offered}"
-        )
+    fields = accept_fields(offer.subprotocols, subprotocol, extra)
     lines = [
         ("Upgrade", "websocket"),
         ("Connection", "Upgrade"),
@@ -260,13 +294,44 @@ def accept_headers(
         lines.append(("Sec-WebSocket-Protocol", subprotocol))
     if offer.extensions_header is not None:
         lines.append(("Sec-WebSocket-Extensions", offer.extensions_header))
-    return lines + check_fields(extra, forbidden=_OWN_FIELDS)
+    return lines + fields
+
+
+def accept_fields(
+    offered: Sequence[str], subprotocol: str | None, extra: Headers | Iterable[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """The application's own header fields of the response that accepts, checked together with
+    its choice of a subprotocol.
+
+    Raises:
+        LocalProtocolError: a subprotocol that the client did not offer, or an unusable header.
+    """
+    if subprotocol is not None and subprotocol not in offered:
+        names = ", ".join(offered) or "none"
+        raise LocalProtocolError(
+            f"subprotocol {subprotocol!r} was not offered by the client, which offered: {names}"
+        )
+    return check_fields(extra, forbidden=_OWN_FIELDS)
 
 
 def response_headers(
     status: int, headers: Headers | Iterable[tuple[str, str]], size: int
 ) -> list[tuple[str, str]]:
     """The header fields of a response that is not 101; the connection ends with it.
+
+    Raises:
+        LocalProtocolError: a status outside 200 to 599, or an unusable header.
+    """
+    lines = response_fields(status, headers, size)
+    # RFC 9110 §7.8: Connection names an Upgrade.
+    upgrade = any(name.lower() == "upgrade" for name, _ in lines)
+    return [*lines, ("Connection", "close, upgrade" if upgrade else "close")]
+
+
+def response_fields(
+    status: int, headers: Headers | Iterable[tuple[str, str]], size: int
+) -> list[tuple[str, str]]:
+    """The header fields of a response that is not 101, without those of the connection.
 
     Raises:
         LocalProtocolError: a status outside 200 to 599, or an unusable header.
@@ -278,9 +343,7 @@ def response_headers(
     # RFC 9110 §8.6: no Content-Length where there can be no content.
     if status not in {204, 304}:
         lines.append(("Content-Length", str(size)))
-    # RFC 9110 §7.8: Connection names an Upgrade.
-    upgrade = any(name.lower() == "upgrade" for name, _ in lines)
-    return [*lines, ("Connection", "close, upgrade" if upgrade else "close")]
+    return lines
 
 
 def request_headers(
