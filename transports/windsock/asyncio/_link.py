@@ -139,12 +139,13 @@ class AsyncioLink(asyncio.Protocol):
             if self._writing_paused:
                 self._report_unsent()
         if self.channel.finished:
-            self.end()
+            self._close(transport)
             return
         if self._connection.half_close and not self._sending_shut:
             self._sending_shut = True
             if transport.can_write_eof():
-                transport.write_eof()
+                with contextlib.suppress(OSError):  # the peer may have gone
+                    transport.write_eof()
             else:
                 transport.close()  # TLS says goodbye for both directions at once
         self._arm_timer()
@@ -174,14 +175,16 @@ class AsyncioLink(asyncio.Protocol):
         self.wake()
 
     def end(self) -> None:
-        """Close the socket; what the peer has not taken is lost."""
-        transport = self._transport
-        if transport is None:
-            return
-        if self.channel.finished and transport.get_write_buffer_size() == 0:
+        """Close the socket now, with a last word if the kernel takes it at once."""
+        self._flush()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.abort()
+
+    def _close(self, transport: asyncio.Transport) -> None:
+        if transport.get_write_buffer_size() == 0:
             transport.close()
         else:
-            transport.abort()
+            transport.abort()  # the peer has not taken it in time
 
     @property
     def transport(self) -> asyncio.Transport | None:

@@ -12,6 +12,7 @@ from windsock.core.protocol.events import (
     HandshakeRequested,
     HttpRequested,
     Opened,
+    Ping,
     Pong,
     Refused,
     RequestRefused,
@@ -46,6 +47,7 @@ class Channel(Generic[ConnectionT]):
         "greeting",
         "inbox",
         "latency",
+        "waiting",
     )
 
     def __init__(self, connection: ConnectionT, config: Config) -> None:
@@ -59,6 +61,8 @@ class Channel(Generic[ConnectionT]):
         """What the opening handshake came to: the request, or the answer to ours."""
         self.latency: float | None = None
         """Seconds between the last answered Ping and its Pong."""
+        self.waiting = 0
+        """How many tasks wait for what comes next."""
         self._inbox_size = 0
         self._low_water = config.inbox_high_water // 2
         self._full = False
@@ -95,28 +99,33 @@ class Channel(Generic[ConnectionT]):
         self.connection.receive_data(data, now)
         self.pump()
 
-    def pump(self) -> None:
-        """Pull what the connection has, until it needs data, a decision, or a reader."""
+    def pump(self) -> bool:
+        """Pull what the connection has, until it needs data, a decision, or a reader.
+
+        Returns whether there was anything.
+        """
         next_event = self.connection.next_event
         inbox = self.inbox
         high_water = self.config.inbox_high_water
+        news = False
         while self._inbox_size < high_water:
-            event = next_event()
+            # What was received before the end can still be answered before it.
+            event = next_event(hold_end=bool(inbox) or not self.waiting)
             if isinstance(event, (str, bytes)):
                 inbox.append(event)
                 self._inbox_size += len(event) + MESSAGE_OVERHEAD
             elif isinstance(event, Status):
-                return
+                return news
             elif isinstance(event, Pong):
                 if event.latency is not None:
                     self.latency = event.latency
-            elif isinstance(
-                event, (HandshakeRequested, HttpRequested, RequestRefused, Opened, Refused)
-            ):
+            elif not isinstance(event, (Closed, Ping)):
                 self.greeting = event
+            news = True
         if not self._full:
             self._full = True
             self.connection.pause_reading()
+        return news
 
     def take(self, now: float) -> tuple[str | bytes, bool]:
         """The oldest message, and whether the transport is to read again because of it."""

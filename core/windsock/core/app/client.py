@@ -67,8 +67,14 @@ async def open_websocket(
     request = Request(head, scheme="wss" if uri.secure else "ws", server=(uri.host, uri.port))
     ws = WebSocket(channel, link, request, response_headers=found.headers)
     ws.catch_disconnect = False
-    async with ws:
-        yield ws
+    failure: Exception | None = None
+    try:
+        async with ws:
+            yield ws
+    except Exception as error:
+        failure = error  # the connection is ended in good order all the same
     # The server ends TCP first (RFC 6455 §7.1.1); the core's close deadline bounds the wait.
     while not channel.finished:
         await link.wait()
+    if failure is not None:
+        raise failure

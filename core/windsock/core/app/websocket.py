@@ -190,11 +190,23 @@ class WebSocket:
                 if default is _UNSET:
                     raise
                 return default
-            await link.wait()
+            await self._wait()
         message, resume = self._channel.take(link.now())
         if resume:
             link.resume_reading()
         return message
+
+    async def _wait(self) -> None:
+        """Wait for news; whoever does so has answered what came before, and may see the end."""
+        channel = self._channel
+        channel.waiting += 1
+        try:
+            if channel.pump():
+                self._link.flush_soon()
+            else:
+                await self._link.wait()
+        finally:
+            channel.waiting -= 1
 
     def _check_receiving(self) -> None:
         if self._channel.ended or self._channel.connection.state is State.CLOSING:
@@ -227,7 +239,7 @@ class WebSocket:
         inbox = self._channel.inbox
         while not inbox:
             self._check_receiving()
-            await self._link.wait()
+            await self._wait()
         if type(inbox[0]) is not wanted:
             raise MessageTypeError(
                 f"the next message is {type(inbox[0]).__name__}, not {wanted.__name__}"
@@ -320,7 +332,7 @@ class WebSocket:
         while connection.awaits_pong(payload):
             if self._channel.ended:
                 raise connection.disconnected()
-            await self._link.wait()
+            await self._wait()
         return self._link.now() - sent_at
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
@@ -339,7 +351,7 @@ class WebSocket:
         self._begin_close(code, reason)
         await self._link.checkpoint()
         while not self._channel.ended:
-            await self._link.wait()
+            await self._wait()
 
     def _begin_close(self, code: int, reason: str) -> None:
         now = self._link.now()
@@ -355,7 +367,7 @@ class WebSocket:
         """
         await self._link.checkpoint()
         while not self._channel.ended:
-            await self._link.wait()
+            await self._wait()
 
     def _changed(self) -> None:
         self._channel.pump()

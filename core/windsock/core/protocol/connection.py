@@ -37,12 +37,16 @@ from .events import (
     RequestRefused,
     Status,
 )
-from .frames import CloseFrame, FrameEngine, FrameEvent, PongFrame, Role
+from .frames import CloseFrame, FrameEngine, FrameEvent, PongFrame, Role, Violation
 from .handshake import Refusal
 from .headers import Headers
 from .http import ClientHandshake, ServerHandshake, serialize_head
 from .keepalive import Due, Keepalive
 from .state import CLIENT, SERVER, Input, State, Table, transition
+
+# How long an application may take to answer what came before the peer's end, in seconds: it must
+# not be kept from it for longer than a moment.
+_MAX_HOLD: Final = 0.25
 
 HeaderFields = Headers | Iterable[tuple[str, str]]
 Message = str | bytes | bytearray | memoryview
@@ -60,6 +64,8 @@ class Connection:
         "_events",
         "_frames",
         "_handed_over",
+        "_held",
+        "_held_since",
         "_keepalive",
         "_message_since",
         "_now",
@@ -99,6 +105,8 @@ class Connection:
         self._eof = False
         self._reading_paused = False
         self._message_since: float | None = None
+        self._held: CloseFrame | Violation | None = None
+        self._held_since: float | None = None
         self._closing_since: float | None = None
         self._sent_close: CloseFrame | None = None
         self._owed_pong: bytes | None = None
@@ -126,17 +134,30 @@ class Connection:
         else:
             self._feed_handshake(data)
 
-    def next_event(self) -> Event | Status:
+    def next_event(self, *, hold_end: bool = False) -> Event | Status:
         """The next event; the state advances as it is returned.
 
         NEED_DATA: everything has been seen. PAUSED: the application must decide first.
+
+        Args:
+            hold_end: there are messages that were not answered yet, so the end of an open
+                WebSocket is to wait: neither the peer's Close frame nor a violation is seen
+                before the next call without it, or `_MAX_HOLD` seconds have passed.
         """
         while True:
             if self._events:
                 return self._events.popleft()
             if self.state is State.OPEN or self.state is State.CLOSING:
                 assert self._frames is not None
-                found = self._frames.next_event()
+                found = self._frames.next_event() if self._held is None else self._held
+                self._held = None
+                if (
+                    hold_end
+                    and self.state is State.OPEN
+                    and isinstance(found, (CloseFrame, Violation))
+                ):
+                    self._hold(found)
+                    return NEED_DATA
                 if found is not None:
                     event = self._take_frame_event(found)
                     if event is not None:
@@ -170,6 +191,17 @@ class Connection:
         else:
             self._fail(Input.VIOLATION, found.code, found.reason)
         return None
+
+    def _hold(self, end: CloseFrame | Violation) -> None:
+        if self._held_since is None:
+            self._held_since = self._now
+        self._held = end
+
+    def _release(self) -> None:
+        """See the end that was held, now."""
+        if self._held is not None:
+            held, self._held = self._held, None
+            self._take_frame_event(held)
 
     def _answer_ping(self, payload: bytes) -> None:
         # §5.5.3: while nothing can be written, only the newest Ping is owed an answer.
@@ -362,6 +394,7 @@ class Connection:
     def write_failed(self, now: float) -> None:
         """Writing has failed for good: nothing more is sent, and the connection has ended."""
         self._now = now
+        self._release()
         by_peer = self.state is not State.CLOSING
         self._advance(Input.WRITE_FAILED)
         self._finish(close_codes.ABNORMAL, "", clean=False, by_peer=by_peer)
@@ -399,6 +432,8 @@ class Connection:
             times.append(self._unsent_since + self._config.write_timeout)
         if self.state is State.OPEN:
             times.append(self._keepalive.deadline())
+            if self._held_since is not None:
+                times.append(self._held_since + _MAX_HOLD)
             if self._message_since is not None and not self._reading_paused:
                 times.append(self._message_since + self._config.message_timeout)
         elif self.state in {State.CLOSING, State.DRAINING}:
@@ -431,7 +466,9 @@ class Connection:
     def _handle_open_deadline(self, now: float) -> None:
         assert self._frames is not None
         due = self._keepalive.due(now)
-        if due is Due.PING:
+        if self._held_since is not None and now >= self._held_since + _MAX_HOLD:
+            self._release()
+        elif due is Due.PING:
             self._queue(self._frames.encode_ping(self._keepalive.keepalive_ping(now)))
         elif due is Due.FAIL and self._reading_paused:
             self._keepalive.received(now)  # an answer could not have been seen
