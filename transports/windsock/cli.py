@@ -17,6 +17,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import logging
+import os
 import re
 import socket
 import ssl
@@ -155,9 +156,25 @@ class _Endpoint:
 def _endpoint(args: argparse.Namespace) -> _Endpoint:
     if args.unix is not None and (args.host is not None or args.port is not None):
         raise CliError("--unix excludes --host and --port")
+    if args.unix is not None:
+        _check_unix(args.unix)
     host = _DEFAULT_HOST if args.host is None else args.host
     port = _DEFAULT_PORT if args.port is None else args.port
     return _Endpoint(host or None, port, args.unix)
+
+
+def _check_unix(path: str) -> None:
+    """A transport may replace the socket that a dead server left; a live one is to keep its own."""
+    if sys.platform == "win32":
+        raise CliError("--unix: there are no Unix sockets on this system")
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            answer = probe.connect_ex(path)
+        except OSError as error:  # a path that is too long
+            raise CliError(f"cannot serve on {path}: {error}", _FAILED) from error
+    if answer in {0, errno.EAGAIN}:
+        raise CliError(f"{path} is in use", _FAILED)
 
 
 def _run(
@@ -249,7 +266,7 @@ def load_target(target: str) -> App:
     if not source or not all(part.isidentifier() for part in attribute.split(".")):
         raise CliError(f"TARGET is module:attribute or path/to/file.py:attribute, not {target!r}")
     path = Path(source)
-    if source.endswith(".py") or len(path.parts) > 1 or path.is_file():
+    if source.endswith(".py") or "/" in source or os.sep in source or path.is_file():
         module = _import_file(path)
     else:
         module = _import_module(source)
