@@ -29,6 +29,8 @@ from .masking import apply_mask
 
 # A payload is handed to wsproto in pieces of at most this size, so that its copies stay small.
 _PIECE: Final = 64 * 1024
+# DEFLATE makes at most 1032 bytes of one, and wsproto holds what it makes of a piece three times.
+_COMPRESSED_PIECE: Final = 4 * 1024
 # The shortest buffer worth compacting before more is appended to it.
 _COMPACT_FROM: Final = 64 * 1024
 
@@ -297,7 +299,8 @@ class FrameEngine:
 
     def _forward_payload(self) -> bool:
         """Pass what is there of a frame's payload to wsproto; whether there was anything."""
-        end = self._position + min(self._remaining, self.buffered, _PIECE)
+        most = _COMPRESSED_PIECE if self._compressed else _PIECE
+        end = self._position + min(self._remaining, self.buffered, most)
         piece = bytes(self._buffer[self._position : end])
         if not piece:
             return False
@@ -336,6 +339,8 @@ class FrameEngine:
                 return CloseFrame(code, reason)
         if self._deflate is not None and self._deflate.failure:
             reason = self._deflate.failure
+        elif code == 1007:
+            reason = "text that is not UTF-8"  # where in it depends on how the stream was cut
         return Violation(code, reason)
 
     def _take_text(self, text: str, finished: bool) -> None:
