@@ -1,0 +1,99 @@
+"""The ASGI application."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import anyio
+
+from windsock.core import Application, Config, as_app
+from windsock.core.app.channel import Channel
+from windsock.core.app.link import SupportsServing
+from windsock.core.app.session import serve_connection
+
+from ._connection import HostedConnection
+from ._link import AsgiLink
+from ._scope import Receive, Scope, Send, address, is_secure
+
+
+class ASGI:
+    """An application as an ASGI 3 application: for uvicorn, hypercorn, daphne, granian, or to be
+    mounted under Starlette, FastAPI or Django.
+
+    Paths are routed below the mount point (`root_path`). What the host cannot do is in
+    `WebSocket.capabilities`.
+
+    Args:
+        app: an `App`, or a coroutine function that handles every WebSocket.
+        config: limits and timeouts. The host owns the frames, and with them `max_fragments`,
+            `message_timeout`, `ping_*`, `write_*`, `max_head_size` and `compression`; the rest
+            holds, `max_message_size` for messages that the host has read whole.
+    """
+
+    def __init__(self, app: Application, *, config: Config | None = None) -> None:
+        self._app = as_app(app)
+        # The host has a high-water mark of its own: every `send` waits until it has taken it all.
+        self._config = replace(config or Config(), write_high_water=1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, or the host's lifespan.
+
+        Raises:
+            ValueError: a scope of an unknown type; ASGI wants an exception there.
+        """
+        match scope["type"]:
+            case "websocket":
+                await self._serve_websocket(scope, receive, send)
+            case "http":
+                await self._serve_http(scope, receive, send)
+            case "lifespan":
+                await _live(receive, send)
+            case other:
+                raise ValueError(f"windsock serves websocket, http and lifespan, not {other!r}")
+
+    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        link, channel = self._open(scope, receive, send)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(link.attend)
+                try:
+                    await self._serve(scope, channel, link)
+                finally:
+                    link.dismiss()
+        except BaseExceptionGroup as group:
+            # What comes from here looks as if there were no attendant.
+            if len(group.exceptions) == 1:
+                raise group.exceptions[0] from group.exceptions[0].__cause__
+            raise
+        finally:
+            await link.end()
+
+    async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        link, channel = self._open(scope, receive, send)
+        await self._serve(scope, channel, link)
+
+    def _open(
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> tuple[AsgiLink, Channel[SupportsServing]]:
+        connection = HostedConnection(scope, self._config, now=anyio.current_time())
+        channel: Channel[SupportsServing] = Channel(connection, self._config)
+        return AsgiLink(connection, channel, receive, send), channel
+
+    async def _serve(self, scope: Scope, channel: Channel[SupportsServing], link: AsgiLink) -> None:
+        await serve_connection(
+            self._app,
+            channel,
+            link,
+            secure=is_secure(scope),
+            client=address(scope.get("client")),
+            server=address(scope.get("server")),
+        )
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Answer the lifespan protocol: there is nothing to start or to shut down."""
+    while True:
+        event = await receive()
+        await send({"type": f"{event['type']}.complete"})
+        if event["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,248 @@
+"""A channel in an ASGI host."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import anyio
+import anyio.lowlevel
+
+from windsock.core import State
+from windsock.core.app.channel import Channel
+from windsock.core.app.link import SupportsServing
+from windsock.core.app.session import going_away
+
+from ._connection import HostedConnection
+from ._loop import make_reader
+from ._scope import AsgiEvent, Receive, Send
+
+# How long a handler may be elsewhere before its connection is read without it, in seconds. A peer
+# that has gone is noticed within this time; so short a time must not cost much either.
+_PATIENCE: Final = 0.25
+
+# How long the host may take to say why it refuses to send, and to say goodbye for a handler that
+# was cancelled, in seconds.
+_LAST_WORD: Final = 1.0
+
+# Sends in a row that may not have suspended the task: a host does not suspend as long as it has
+# room, nor once the peer has gone.
+_MAX_SENDS_IN_A_ROW: Final = 64
+
+# What hosts raise from `send` once the peer has gone or they have closed the WebSocket themselves:
+# OSError by the specification, version 2.4; RuntimeError is uvicorn's after a close of its own.
+_REFUSALS: Final = (OSError, RuntimeError)
+
+
+class AsgiLink:
+    """Moves events between an ASGI host and a channel; implements `Link`.
+
+    The task that waits for something awaits the host's `receive` itself. Where several wait, one
+    does and tells the others. Where none does, `attend` steps in.
+    """
+
+    def __init__(
+        self,
+        connection: HostedConnection,
+        channel: Channel[SupportsServing],
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self.capabilities = connection.capabilities
+        self._connection = connection
+        self._channel = channel
+        self._send = send
+        self._reader = make_reader(receive)
+        self.now = self._reader.now
+        self.checkpoint = self._reader.checkpoint
+        self._reading = False
+        self._reads = 0
+        self._sending = False
+        self._sends_in_a_row = 0
+        self._refusal: Exception | None = None
+        self._news: anyio.Event | None = None
+        self._waiting = 0
+        self._call: anyio.Event | None = None
+        self._dormant = False
+        self._attendance = anyio.CancelScope()
+
+    # Link
+
+    async def wait(self) -> None:
+        connection = self._connection
+        if connection.has_output and not self._sending:
+            await self._flush()
+        elif connection.readable and not self._reading and self._channel.wants_data:
+            await self._read()
+        else:
+            await self._wait_for_news()
+
+    async def drain(self) -> None:
+        connection = self._connection
+        while connection.backlog and self._refusal is None:
+            if self._sending:
+                await self._wait_for_news()
+            else:
+                await self._flush()
+        if self._refusal is not None:
+            raise connection.disconnected() from self._refusal
+
+    def flush_soon(self) -> None:
+        """Nothing: whoever has given the connection output drains it, waits, or calls `wake`."""
+
+    def wake(self) -> None:
+        self._reader.interrupt()
+        self._tell()
+        self._call_attendant()
+
+    def resume_reading(self) -> None:
+        self._call_attendant()
+
+    # Waiting for one another
+
+    async def _wait_for_news(self) -> None:
+        news = self._news
+        if news is None:
+            news = self._news = anyio.Event()
+        self._waiting += 1
+        try:
+            await news.wait()
+        finally:
+            self._waiting -= 1
+
+    def _tell(self) -> None:
+        if self._news is not None:
+            self._news.set()
+            self._news = None
+
+    # Reading
+
+    async def _read(self) -> None:
+        event: AsgiEvent | None = None
+        self._reading = True
+        try:
+            if self._connection.state is State.OPEN:
+                event = await self._reader.read()
+            else:
+                event = await self._read_until_deadline()
+        except OSError:
+            event = {"type": "websocket.disconnect", "code": 1006}
+        finally:
+            self._reading = False
+            self._reads += 1
+            if self._dormant:
+                self._call_attendant()
+            if event is None:
+                self._tell()  # another task that waits must read instead
+        if event is not None:
+            self._feed(event)
+
+    async def _read_until_deadline(self) -> AsgiEvent | None:
+        due = self._connection.deadline()
+        event = None
+        with anyio.CancelScope(deadline=math.inf if due is None else due):
+            event = await self._reader.read()
+        if event is None:
+            self._connection.handle_deadline(self.now())
+            self._channel.pump()
+        return event
+
+    def _feed(self, event: AsgiEvent) -> None:
+        self._connection.receive_event(event)
+        self._channel.pump()
+        if self._news is not None:
+            self._tell()
+
+    # Writing
+
+    async def _flush(self) -> None:
+        connection = self._connection
+        self._sending = True
+        try:
+            while (event := connection.next_output()) is not None:
+                try:
+                    await self._send(event)
+                except _REFUSALS as error:
+                    self._refusal = error
+                    connection.drop_output()
+                    break
+                finally:
+                    # A host whose `send` is cancelled has the event all the same, or drops it
+                    # whole: it must not be given it twice.
+                    connection.output_sent()
+        finally:
+            self._sending = False
+            self._tell()
+        if self._refusal is not None:
+            await self._hear_why()
+        self._sends_in_a_row += 1
+        if self._sends_in_a_row >= _MAX_SENDS_IN_A_ROW:
+            self._sends_in_a_row = 0
+            await anyio.lowlevel.checkpoint()
+
+    async def _hear_why(self) -> None:
+        """Read up to the event that says why the host takes no more, so that the code is known."""
+        with anyio.move_on_after(_LAST_WORD):
+            while self._connection.readable and self._channel.wants_data:
+                if self._reading:
+                    await self._wait_for_news()
+                else:
+                    await self._read()
+        if not self._channel.ended:
+            self._connection.write_failed(self.now())
+            self._channel.pump()
+            self._tell()
+
+    # The attendant
+
+    async def attend(self) -> None:
+        """Do what must be done while no task of the application's is waiting.
+
+        It sleeps, without so much as a timer, while one is.
+        """
+        channel, connection = self._channel, self._connection
+        with self._attendance:
+            while not channel.finished:
+                if connection.has_output and not self._sending:
+                    await self._flush()
+                elif self._reading or not (connection.readable and channel.wants_data):
+                    await self._sleep(math.inf)
+                else:
+                    reads = self._reads
+                    await self._sleep(_PATIENCE)
+                    if reads == self._reads:
+                        await self._read_in_place_of_the_application()
+
+    async def _read_in_place_of_the_application(self) -> None:
+        channel, connection = self._channel, self._connection
+        while not (self._reading or self._waiting or connection.has_output):
+            if not (connection.readable and channel.wants_data):
+                return
+            await self._read()
+
+    async def _sleep(self, seconds: float) -> None:
+        self._call = anyio.Event()
+        self._dormant = seconds == math.inf
+        try:
+            with anyio.move_on_after(seconds):
+                await self._call.wait()
+        finally:
+            self._call = None
+            self._dormant = False
+
+    def _call_attendant(self) -> None:
+        if self._call is not None:
+            self._call.set()
+
+    def dismiss(self) -> None:
+        """The application has ended: the attendant goes, too."""
+        self._attendance.cancel()
+
+    async def end(self) -> None:
+        """Say goodbye where the application was cancelled before it could."""
+        if self._channel.finished:
+            return
+        going_away(self._channel, self)
+        with anyio.move_on_after(_LAST_WORD, shield=True):
+            while self._connection.has_output and self._refusal is None:
+                await self._flush()

@@ -1,0 +1,112 @@
+"""What differs between the event loops that a host may run on: the clock, and how one task stops
+another that is inside the host's `receive`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ._scope import AsgiEvent, Receive
+
+if TYPE_CHECKING:
+    import asyncio
+
+    import trio
+
+
+class Reader(ABC):
+    """Awaits the host's `receive` in the task that wants the event, for one task at a time."""
+
+    now: Callable[[], float]
+    """The loop's monotonic clock."""
+
+    @abstractmethod
+    async def checkpoint(self) -> None:
+        """Let a pending cancellation happen, without a task switch."""
+
+    @abstractmethod
+    async def read(self) -> AsgiEvent | None:
+        """The host's next event, or None where `interrupt` came first."""
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """Have the task that is inside `read`, if any, come out of it soon."""
+
+
+class AsyncioReader(Reader):
+    """On asyncio, a cancel scope around each read would cost more than the rest of it together:
+    as `asyncio.timeout` does, this one cancels the task and takes the cancellation back."""
+
+    def __init__(self, receive: Receive) -> None:
+        import asyncio
+
+        self._receive = receive
+        self._current_task = asyncio.current_task
+        self._cancelled = asyncio.CancelledError
+        self._task: asyncio.Task[object] | None = None
+        self._interrupted = False
+        self.now = asyncio.get_running_loop().time
+
+    async def checkpoint(self) -> None:
+        """asyncio delivers a cancellation at the next suspension: nothing to do."""
+
+    async def read(self) -> AsgiEvent | None:
+        task = self._task = self._current_task()
+        assert task is not None
+        before = task.cancelling()
+        try:
+            return await self._receive()
+        except self._cancelled:
+            if not self._interrupted or task.cancelling() - 1 > before:
+                raise
+            return None
+        finally:
+            self._task = None
+            if self._interrupted:
+                self._interrupted = False
+                task.uncancel()
+
+    def interrupt(self) -> None:
+        if self._task is not None and not self._interrupted:
+            self._interrupted = True
+            self._task.cancel()
+
+
+class TrioReader(Reader):
+    """On trio, a cancel scope is what there is."""
+
+    def __init__(self, receive: Receive) -> None:
+        import trio
+
+        self._receive = receive
+        self._new_scope = trio.CancelScope
+        self._scope: trio.CancelScope | None = None
+        self._checkpoint = trio.lowlevel.checkpoint_if_cancelled
+        self.now = trio.current_time
+
+    async def checkpoint(self) -> None:
+        await self._checkpoint()
+
+    async def read(self) -> AsgiEvent | None:
+        try:
+            with self._new_scope() as self._scope:
+                return await self._receive()
+        finally:
+            self._scope = None
+        return None
+
+    def interrupt(self) -> None:
+        if self._scope is not None:
+            self._scope.cancel()
+
+
+def make_reader(receive: Receive) -> Reader:
+    """The reader for the event loop that runs."""
+    import asyncio
+
+    # anyio has no public name of the loop, but one for its way of cancelling.
+    on_asyncio = anyio.get_cancelled_exc_class() is asyncio.CancelledError
+    return AsyncioReader(receive) if on_asyncio else TrioReader(receive)
