@@ -109,10 +109,12 @@ def accept_token(key: str) -> str:
 
 def asks_for_websocket(head: RequestHead) -> bool:
     """Whether a request is meant as an opening handshake, be it a valid one or not."""
+    if "sec-websocket-key" in head.headers:
+        return True
     protocols = parse_upgrade(head.headers.get_all("upgrade"))
     if protocols is None:
         return "websocket" in head.headers["upgrade"].lower()
-    return "websocket" in protocols or "sec-websocket-key" in head.headers
+    return "websocket" in protocols
 
 
 def check_head(head: RequestHead, config: Config) -> Refusal | None:

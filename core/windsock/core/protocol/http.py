@@ -29,7 +29,7 @@ from .headers import Headers, is_token
 _WITHOUT_CONTENT: Final = frozenset({204, 304})
 # A character that no request may hold, and those it stands in for.
 _REFUSED: Final = "\x00"
-_LINE_BREAK_RE: Final = re.compile(r"[\r\n]")
+_NOT_IN_LINE_RE: Final = re.compile(r"[\r\n]|[^\x00-\xff]")
 # How much of a body h11 is given at once.
 _BODY_PIECE: Final = 64 * 1024
 
@@ -48,8 +48,8 @@ def serialize_head(head: RequestHead) -> bytes:
     lines = [f"{head.method} {head.target} HTTP/{head.http_version}"]
     for name, value in head.headers.items_as_sent():
         lines.append(f"{name if is_token(name) else _REFUSED}: {value}")
-    lines = [_LINE_BREAK_RE.sub(_REFUSED, line) for line in lines]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
+    lines = [_NOT_IN_LINE_RE.sub(_REFUSED, line) for line in lines]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def _phrase(status: int) -> bytes:
