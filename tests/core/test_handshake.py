@@ -63,7 +63,7 @@ def test_heads_that_no_application_sees() -> None:
     assert check_head(a_head(("A", "\x80\xff\t")), config) is None
     refusal = check_head(a_head(*[("A", "b")] * 3), config)
     assert refusal == Refusal(431, "more than 2 header fields")
-    for lines in [("A", "b\x00"), ("Host", "é"), ("A", "\x1c")]:
+    for lines in [("A", "b\x00"), ("Host", "é"), ("Host", "a b"), ("A", "\x1c")]:
         refused = check_head(a_head(lines), config)
         assert refused is not None
         assert refused.status == 400
