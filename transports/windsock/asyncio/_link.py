@@ -35,6 +35,7 @@ class AsyncioLink(asyncio.Protocol):
         self._sending_shut = False
         self._writing_paused = False
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
 
     # asyncio.Protocol
 
@@ -160,10 +161,12 @@ class AsyncioLink(asyncio.Protocol):
 
     def _arm_timer(self) -> None:
         due = self._connection.deadline()
-        if due is None or (self._timer is not None and self._timer.when() <= due):
+        if due is None or (self._timer is not None and self._timer_due <= due):
             return  # a timer that comes too early looks again
         if self._timer is not None:
             self._timer.cancel()
+        # Not every event loop's handles know their time.
+        self._timer_due = due
         self._timer = self._loop.call_at(due, self._handle_deadline)
 
     def _handle_deadline(self) -> None:
