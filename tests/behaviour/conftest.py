@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -109,7 +110,10 @@ def wire_site(start_wire: Callable[[Config], WireSite]) -> WireSite:
 
 
 @pytest.fixture(autouse=True)
-def log(caplog: pytest.LogCaptureFixture) -> Iterator[Log]:
-    found = Log(caplog)
+def log() -> Iterator[Log]:
+    """What is logged during the test; warnings and errors that it does not take fail it."""
+    found = Log()
+    logging.getLogger().addHandler(found)
     yield found
-    assert found.unexpected() == []
+    logging.getLogger().removeHandler(found)
+    assert found.untaken() == []

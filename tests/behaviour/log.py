@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Final
 
-import pytest
+from .sync import TIMEOUT
 
 WATCHED: Final = frozenset({"windsock", "asyncio", "uvicorn", "hypercorn", "trio"})
 """The top-level loggers that matter."""
 
 
-class Log:
-    """What was logged during the test; what is not taken must not be a warning or an error."""
+class Log(logging.Handler):
+    """Warnings and errors, from all threads."""
 
-    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
-        self._caplog = caplog
-        self._taken: set[int] = set()
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._changed = threading.Condition()
+        self._records: list[logging.LogRecord] = []
 
-    def _records(self) -> list[logging.LogRecord]:
-        watched = [r for r in self._caplog.records if r.name.partition(".")[0] in WATCHED]
-        return [r for r in watched if id(r) not in self._taken]
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the record until it is taken."""
+        if record.name.partition(".")[0] in WATCHED:
+            with self._changed:
+                self._records.append(record)
+                self._changed.notify_all()
 
     def take(self, level: int, text: str) -> logging.LogRecord:
-        """The record with this level and this text in its message."""
-        for record in self._records():
-            if record.levelno == level and text in record.getMessage():
-                self._taken.add(id(record))
-                return record
-        raise AssertionError(f"{text!r} was not logged, but {self._records()}")
+        """The record with this level and this text in its message, once there is one."""
+
+        def find() -> logging.LogRecord | None:
+            for record in self._records:
+                if record.levelno == level and text in record.getMessage():
+                    return record
+            return None
+
+        with self._changed:
+            found = self._changed.wait_for(find, TIMEOUT)
+            assert found is not None, f"{text!r} was not logged, but {self._records}"
+            self._records.remove(found)
+            return found
 
     def take_failure(self, error: Exception) -> logging.LogRecord:
         """The record with the traceback of an error that a handler raised."""
@@ -43,6 +55,7 @@ class Log:
         assert record.exc_info is not None
         return str(record.exc_info[1])
 
-    def unexpected(self) -> list[str]:
-        """Warnings and errors that nobody took."""
-        return [r.getMessage() for r in self._records() if r.levelno >= logging.WARNING]
+    def untaken(self) -> list[str]:
+        """What nobody took."""
+        with self._changed:
+            return [f"{r.levelname} {r.name}: {r.getMessage()}" for r in self._records]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import secrets
 import socket
 import struct
@@ -139,15 +140,25 @@ RECEIVE_SIZE: Final = 65536
 class WirePeer(Peer):
     """A client on a TCP connection, in control of every byte."""
 
-    def __init__(self, address: tuple[str, int], *, receive_buffer: int | None = None) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        *,
+        receive_buffer: int | None = None,
+        send_buffer: int | None = None,
+        answer_pings: bool = True,
+        answer_close: bool = True,
+    ) -> None:
         self.socket = socket.socket()
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if send_buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         self.socket.settimeout(TIMEOUT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.connect(address)
-        self.answer_pings = True
-        self.answer_close = True
+        self._answer_pings = answer_pings
+        self._answer_close = answer_close
         self._unread = b""
         self._frames: Connection | None = None
         self._part: list[str] | list[bytes] = []
@@ -168,7 +179,8 @@ class WirePeer(Peer):
                 deflate.finalize(self.answer.headers["sec-websocket-extensions"])
                 extensions.append(deflate)
             self._frames = Connection(ConnectionType.CLIENT, extensions)
-            self._feed(self._unread)
+            unread, self._unread = self._unread, b""
+            self._feed(unread)
 
     def read_answer(self, method: str = "GET") -> Answer:
         """Read one HTTP response.
@@ -240,6 +252,16 @@ class WirePeer(Peer):
         """Send bytes as they are."""
         self.socket.sendall(data)
 
+    def send_until_stalled(self, data: bytes, seconds: float) -> int:
+        """Send until nothing more is taken for some seconds; how many bytes were."""
+        sent = 0
+        self.socket.settimeout(seconds)
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            while sent < len(data):
+                sent += self.socket.send(memoryview(data)[sent : sent + RECEIVE_SIZE])
+        self.socket.settimeout(TIMEOUT)
+        return sent
+
     def send(self, message: str | bytes) -> None:
         if isinstance(message, str):
             self.send_raw(self.frames.send(events.TextMessage(data=message)))
@@ -292,7 +314,7 @@ class WirePeer(Peer):
                     self._part = []
             elif isinstance(event, events.Ping):
                 self._pings.append(bytes(event.payload))
-                if self.answer_pings:
+                if self._answer_pings:
                     self.send_raw(self.frames.send(event.response()))
             elif isinstance(event, events.Pong):
                 self._pongs.append(bytes(event.payload))
@@ -306,7 +328,7 @@ class WirePeer(Peer):
             raise AssertionError(f"the server broke the protocol: {event.reason}")
         code = 1005 if event.code is None else int(event.code)
         self._inbox.append(Close(code, event.reason or ""))
-        if self.answer_close and self.frames.state is ConnectionState.REMOTE_CLOSING:
+        if self._answer_close and self.frames.state is ConnectionState.REMOTE_CLOSING:
             self.send_raw(self.frames.send(event.response()))
 
     # The end

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 from windsock.core import App, Config, Reject, Request, Response, WebSocket
 
@@ -137,9 +137,9 @@ class WireSite(Site):
         """The value of the Host field."""
         return f"{self.address[0]}:{self.address[1]}"
 
-    def dial(self, *, receive_buffer: int | None = None) -> WirePeer:
-        """Connect, and send nothing."""
-        return WirePeer(self.address, receive_buffer=receive_buffer)
+    def dial(self, **options: Any) -> WirePeer:
+        """Connect, and send nothing; `options` are those of WirePeer."""
+        return WirePeer(self.address, **options)
 
     def wire(
         self,
@@ -149,16 +149,16 @@ class WireSite(Site):
         headers: HeaderList = (),
         subprotocols: Iterable[str] = (),
         early_data: bytes = b"",
-        receive_buffer: int | None = None,
+        **options: Any,
     ) -> WirePeer:
         """Open a WebSocket with a peer that is in control of every byte.
 
         Args:
             early_data: goes out together with the opening handshake.
-            receive_buffer: how much the peer's kernel takes in while the peer does not read.
+            options: those of WirePeer.
         """
         request = self.request(app, target, headers=headers, subprotocols=subprotocols)
-        peer = self.dial(receive_buffer=receive_buffer)
+        peer = self.dial(**options)
         peer.open(request + early_data)
         if peer.answer.status != 101:
             peer.dispose()
