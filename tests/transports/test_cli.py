@@ -269,7 +269,8 @@ def test_options_reach_the_transport(folder: Path, transport: str) -> None:
             ws.send("x" * 1001)
             assert close_code(ws) == 1009
         with pytest.raises(InvalidStatus) as refused:
-            connect(url, origin="https://evil.example")  # type: ignore[arg-type]
+            with connect(url, origin="https://evil.example"):  # type: ignore[arg-type]
+                pass
         assert refused.value.response.status_code == 403
 
 
