@@ -22,6 +22,7 @@ import pytest
 import trustme
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect, unix_connect
+from websockets.typing import Origin
 
 TRANSPORTS = ["trio", "asyncio"]
 DEADLINE = 20.0  # seconds for anything that a process is waited for
@@ -36,6 +37,15 @@ async def echo(ws):
     async with ws:
         async for message in ws:
             await ws.send(message)
+"""
+
+STUCK = """
+import {transport}
+
+async def app(ws):
+    await ws.accept()
+    await ws.send("here")
+    await {sleep}
 """
 
 
@@ -196,19 +206,27 @@ def test_handlers_that_do_not_end_hold_up_the_shutdown_for_a_bounded_time(
     tmp_path: Path, transport: str
 ) -> None:
     sleep = "trio.sleep_forever()" if transport == "trio" else "asyncio.sleep(3600)"
-    tmp_path.joinpath("stuck.py").write_text(
-        f"import {transport}\n"
-        "async def app(ws):\n"
-        "    await ws.accept()\n"
-        "    await ws.send('here')\n"
-        f"    await {sleep}\n"
-    )
+    tmp_path.joinpath("stuck.py").write_text(STUCK.format(transport=transport, sleep=sleep))
     options = ["--transport", transport, "--port", "0", "--shutdown-timeout", "0.1"]
     with running("serve", "stuck", *options, cwd=tmp_path) as command:
         with connect(websocket_url(command.url(), "/")) as ws:
             assert ws.recv(DEADLINE) == "here"
             assert command.end() == 0
             assert close_code(ws) == 1001
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_second_interrupt_ends_it_at_once(tmp_path: Path, transport: str) -> None:
+    sleep = "trio.sleep_forever()" if transport == "trio" else "asyncio.sleep(3600)"
+    tmp_path.joinpath("stuck.py").write_text(STUCK.format(transport=transport, sleep=sleep))
+    options = ["--transport", transport, "--port", "0", "--shutdown-timeout", "3600"]
+    with running("serve", "stuck", *options, cwd=tmp_path) as command:
+        with connect(websocket_url(command.url(), "/")) as ws:
+            assert ws.recv(DEADLINE) == "here"
+            command.process.send_signal(signal.SIGINT)
+            assert close_code(ws) == 1001
+            assert command.end(signal.SIGINT) == 130
+        assert command.stderr == ""
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -265,11 +283,11 @@ def test_options_reach_the_transport(folder: Path, transport: str) -> None:
     options += ["--max-message-size", "1000", "--transport", transport, "--port", "0"]
     with running("serve", "chat", *options, cwd=folder) as command:
         url = websocket_url(command.url(), "/echo")
-        with connect(url, origin="https://b.example:8443") as ws:  # type: ignore[arg-type]
+        with connect(url, origin=Origin("https://b.example:8443")) as ws:
             ws.send("x" * 1001)
             assert close_code(ws) == 1009
         with pytest.raises(InvalidStatus) as refused:
-            with connect(url, origin="https://evil.example"):  # type: ignore[arg-type]
+            with connect(url, origin=Origin("https://evil.example")):
                 pass
         assert refused.value.response.status_code == 403
 
@@ -457,6 +475,8 @@ def run(app, *, host, port, unix, config, ssl_context, started):
         raise PermissionError(errno.EACCES, "Permission denied")
     if port == 5000:
         raise KeyboardInterrupt
+    if port == 5001:
+        raise BaseExceptionGroup("nursery", [KeyboardInterrupt()])
     if port == 6000:
         raise OSError(errno.ENOBUFS, "No buffer space available")
     print(json.dumps([type(app).__name__, host, port, unix, config.max_message_size]))
@@ -521,8 +541,9 @@ def test_transports_that_fail(
     assert message in line
 
 
-def test_an_interrupt_is_no_traceback(folder: Path, plugin: Path) -> None:
-    args = ["serve", "chat", "--transport", "pigeon", "--port", "5000"]
+@pytest.mark.parametrize("port", ["5000", "5001"])
+def test_an_interrupt_is_no_traceback(folder: Path, plugin: Path, port: str) -> None:
+    args = ["serve", "chat", "--transport", "pigeon", "--port", port]
     assert outcome(*args, cwd=folder, pythonpath=plugin) == (130, [], [])
 
 

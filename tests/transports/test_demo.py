@@ -404,7 +404,8 @@ def test_a_slow_member_catches_up(url: str, room: str) -> None:
         for n in range(500):
             bob.say(str(n))
         bob.wait_for("said", text="499")
-        got, missed = [], 0
+        got: list[int] = []
+        missed = 0
         while not got or got[-1] != 499:
             message = slow.receive()
             if message["type"] == "said":

@@ -105,6 +105,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.code
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except BaseExceptionGroup as group:  # as it comes out of a nursery
+        if group.split(KeyboardInterrupt)[1] is not None:
+            raise
+        return _INTERRUPTED
     return 0
 
 

@@ -12,7 +12,7 @@ from windsock.core import Response
 
 def load_page() -> Response:
     """The page, as a response that lets it run its own script and talk to its own server only."""
-    html = files(__package__).joinpath("chat.html").read_text(encoding="utf-8")
+    html = files("windsock.demo").joinpath("chat.html").read_text(encoding="utf-8")
     policy = [
         "default-src 'none'",
         f"script-src {_hashes('script', html)}",
