@@ -41,8 +41,24 @@ async def serve_connection(
 ) -> None:
     """Await the request, have `app` answer it, and wait for the connection to end.
 
-    What the application raises ends this connection alone; it is logged, not raised.
+    Whatever goes wrong ends this connection alone: it is logged, not raised.
     """
+    try:
+        await _serve(app, channel, link, secure, client, server)
+    except* Exception as group:
+        # The boundary around the boundaries below: also what a cancelled handler raises besides
+        # its cancellation, which goes on from here by itself.
+        logger().error("the connection of %s failed", client, exc_info=group)
+
+
+async def _serve(
+    app: App,
+    channel: Channel[SupportsServing],
+    link: Link,
+    secure: bool,
+    client: Address | None,
+    server: Address | None,
+) -> None:
     while channel.greeting is None and not channel.ended:
         await link.wait()
     found = channel.greeting
