@@ -62,8 +62,8 @@ _HANDSHAKE_FIELDS: Final = (
     "sec-websocket-extensions",
 )
 
-# RFC 3986 §3.2.2 allows less, but nothing that this leaves out.
-_HOST_RE: Final = re.compile(r"[!-~]*")
+# The Host field and the request target. RFC 3986 allows less, but nothing that this leaves out.
+_VISIBLE_RE: Final = re.compile(r"[!-~]*")
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -121,6 +121,11 @@ def asks_for_websocket(head: RequestHead) -> bool:
     return "websocket" in protocols
 
 
+def is_target(target: object) -> bool:
+    """Whether `target` can stand in a request line (RFC 9112 §3.2)."""
+    return isinstance(target, str) and target != "" and _VISIBLE_RE.fullmatch(target) is not None
+
+
 def check_head(head: RequestHead, config: Config) -> Refusal | None:
     """What is wrong with any HTTP request, whether it asks for a WebSocket or not."""
     lines = head.headers.items_as_sent()
@@ -129,7 +134,7 @@ def check_head(head: RequestHead, config: Config) -> Refusal | None:
     for name, value in lines:
         if has_control(value):
             return Refusal(400, f"control character in {name}")
-    if not _HOST_RE.fullmatch(",".join(head.headers.get_all("host"))):
+    if not _VISIBLE_RE.fullmatch(",".join(head.headers.get_all("host"))):
         return Refusal(400, "malformed Host")
     return None
 
@@ -365,8 +370,11 @@ def request_headers(
             raise LocalProtocolError(f"subprotocol {subprotocol!r} is not a token")
     if len(set(offer.subprotocols)) != len(offer.subprotocols):
         raise LocalProtocolError("the same subprotocol is offered twice")
+    (line,) = check_fields([("Host", host)], forbidden=frozenset())
+    if not _VISIBLE_RE.fullmatch(host):
+        raise LocalProtocolError(f"Host {host!r} has white space inside it")
     lines = [
-        *check_fields([("Host", host)], forbidden=frozenset()),
+        line,
         ("Upgrade", "websocket"),
         ("Connection", "Upgrade"),
         ("Sec-WebSocket-Key", offer.key),
@@ -381,6 +389,9 @@ def request_headers(
 
 def check_answer(headers: Headers, offer: ClientOffer) -> Answer | str:
     """Validate the header fields of a server's 101 response (§4.1); a str says what is wrong."""
+    for name, value in headers.items_as_sent():
+        if has_control(value):
+            return f"control character in {name}"
     if (parse_upgrade(headers.get_all("upgrade")) or ()) != ["websocket"]:
         return "Upgrade must be websocket"
     connection = parse_tokens(headers.get_all("connection")) or ()

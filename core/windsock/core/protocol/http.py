@@ -10,6 +10,7 @@ from typing import Final
 import h11
 
 from .config import Config
+from .errors import LocalProtocolError
 from .events import HandshakeRequested, HttpRequested, Refused, RequestHead
 from .handshake import (
     Answer,
@@ -21,6 +22,7 @@ from .handshake import (
     check_answer,
     check_head,
     check_request,
+    is_target,
     request_headers,
     response_headers,
 )
@@ -212,7 +214,7 @@ class ServerHandshake:
             TypeError: `body` is not bytes.
             LocalProtocolError: see `handshake.response_headers`; nothing is changed.
         """
-        if not isinstance(body, (bytes, bytearray)):
+        if not isinstance(body, bytes):
             raise TypeError(f"a body is bytes, not {type(body).__name__}")
         lines = response_headers(status, headers, len(body))
         response = h11.Response(status_code=status, headers=_encode(lines), reason=_phrase(status))
@@ -244,6 +246,8 @@ class ClientHandshake:
         self._config = config
         self._reader = _HeadReader(h11.CLIENT, config)
         self._offer = ClientOffer(tuple(subprotocols), config.compression)
+        if not is_target(target):
+            raise LocalProtocolError(f"target {target!r} must be printable ASCII without space")
         self.request = RequestHead(
             "GET", target, Headers(request_headers(host, self._offer, headers))
         )
