@@ -160,25 +160,11 @@ class _Endpoint:
 def _endpoint(args: argparse.Namespace) -> _Endpoint:
     if args.unix is not None and (args.host is not None or args.port is not None):
         raise CliError("--unix excludes --host and --port")
-    if args.unix is not None:
-        _check_unix(args.unix)
+    if args.unix is not None and sys.platform == "win32":
+        raise CliError("--unix: there are no Unix sockets on this system")
     host = _DEFAULT_HOST if args.host is None else args.host
     port = _DEFAULT_PORT if args.port is None else args.port
     return _Endpoint(host or None, port, args.unix)
-
-
-def _check_unix(path: str) -> None:
-    """A transport may replace the socket that a dead server left; a live one is to keep its own."""
-    if sys.platform == "win32":
-        raise CliError("--unix: there are no Unix sockets on this system")
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        try:
-            answer = probe.connect_ex(path)
-        except OSError as error:  # a path that is too long
-            raise CliError(f"cannot serve on {path}: {error}", _FAILED) from error
-    if answer in {0, errno.EAGAIN}:
-        raise CliError(f"{path} is in use", _FAILED)
 
 
 def _run(

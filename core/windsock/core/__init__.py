@@ -1,4 +1,4 @@
-"""WebSockets without I/O: the protocol as a state machine, and the API that every transport shares."""
+"""WebSockets without I/O: the protocol as a state machine, and the API of every transport."""
 
 from .app.application import App, Application, as_app
 from .app.link import Capabilities

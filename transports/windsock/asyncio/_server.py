@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
+from windsock._unix_socket import unix_listener
 from windsock.core import App, Application, Config, ServerConnection, as_app
 from windsock.core.app.address import Address, address_of
 from windsock.core.app.channel import Channel
@@ -84,10 +83,6 @@ class Server:
         for task in remaining:
             task.cancel()
         await asyncio.gather(*remaining, return_exceptions=True)
-        for address in self.addresses:
-            if isinstance(address, str):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(address)
         self._stopped.set()
 
     async def listen(
@@ -95,7 +90,6 @@ class Server:
         host: str | None,
         port: int,
         *,
-        unix: str | None,
         sock: socket.socket | None,
         ssl_context: ssl.SSLContext | None,
         reuse_port: bool,
@@ -104,15 +98,7 @@ class Server:
         secure = ssl_context is not None
         handshake_timeout = self._config.open_timeout if secure else None
         shutdown_timeout = self._config.close_timeout if secure else None
-        if unix is not None:
-            listener = await self._loop.create_unix_server(
-                self._make_link,
-                unix,
-                ssl=ssl_context,
-                ssl_handshake_timeout=handshake_timeout,
-                ssl_shutdown_timeout=shutdown_timeout,
-            )
-        elif sock is not None:
+        if sock is not None:
             listener = await self._loop.create_server(
                 self._make_link,
                 sock=sock,
@@ -167,10 +153,9 @@ async def serve(
     """
     loop = asyncio.get_running_loop()
     server = Server(as_app(app), config or Config(), loop, secure=ssl_context is not None)
-    await server.listen(
-        host, port, unix=unix, sock=sock, ssl_context=ssl_context, reuse_port=reuse_port
-    )
-    try:
-        yield server
-    finally:
-        await server.shutdown()
+    with unix_listener(unix) if unix is not None else nullcontext(sock) as sock:
+        await server.listen(host, port, sock=sock, ssl_context=ssl_context, reuse_port=reuse_port)
+        try:
+            yield server
+        finally:
+            await server.shutdown()

@@ -2,13 +2,12 @@
 
 from ._client import connect, connect_stream
 from ._run import run
-from ._server import Server, open_listeners, serve, serve_listeners, serve_stream
+from ._server import Server, serve, serve_listeners, serve_stream
 
 __all__ = [
     "Server",
     "connect",
     "connect_stream",
-    "open_listeners",
     "run",
     "serve",
     "serve_listeners",

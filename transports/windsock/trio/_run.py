@@ -12,7 +12,8 @@ import trio
 from windsock.core import Application, Config, as_app
 from windsock.core.app.address import address_url
 
-from ._server import Server, open_listeners, serve_listeners
+from ._listeners import open_listeners
+from ._server import Server, serve_listeners
 
 
 def run(
@@ -33,7 +34,10 @@ def run(
     Raises:
         OSError: it cannot listen there.
     """
-    trio.run(_run, as_app(app), host, port, unix, config, ssl_context, started)
+    try:
+        trio.run(_run, as_app(app), host, port, unix, config, ssl_context, started)
+    except* KeyboardInterrupt:  # it may come wrapped by nurseries
+        raise KeyboardInterrupt from None
 
 
 async def _run(
@@ -46,13 +50,13 @@ async def _run(
     started: Callable[[Sequence[str]], None],
 ) -> None:
     # Opened out here, where no nursery wraps what goes wrong.
-    listeners = await open_listeners(host, port, unix=unix)
-    async with trio.open_nursery() as nursery:
-        server: Server = await nursery.start(
-            partial(serve_listeners, app, listeners, config=config, ssl_context=ssl_context)
-        )
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            secure = ssl_context is not None
-            started([address_url(address, secure=secure) for address in server.addresses])
-            await anext(signals)
-        await server.shutdown()
+    async with open_listeners(host, port, unix=unix) as listeners:
+        async with trio.open_nursery() as nursery:
+            server: Server = await nursery.start(
+                partial(serve_listeners, app, listeners, config=config, ssl_context=ssl_context)
+            )
+            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                secure = ssl_context is not None
+                started([address_url(address, secure=secure) for address in server.addresses])
+                await anext(signals)
+            await server.shutdown()

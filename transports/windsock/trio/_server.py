@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -14,13 +11,14 @@ import trio
 from trio.abc import Listener, Stream
 
 from windsock.core import App, Application, Config, ServerConnection, as_app
-from windsock.core.app.address import Address, address_of
+from windsock.core.app.address import Address
 from windsock.core.app.channel import Channel
 from windsock.core.app.session import going_away, logger, serve_connection
 
 from ._attendant import Attendant, attendance
 from ._io import byte_stream
 from ._link import TrioLink
+from ._listeners import listener_address, open_listeners
 
 
 class Server:
@@ -131,15 +129,10 @@ async def serve(
         OSError: it cannot listen there.
     """
     app = as_app(app)
-    listeners = await open_listeners(host, port, unix=unix, reuse_port=reuse_port)
-    try:
+    async with open_listeners(host, port, unix=unix, reuse_port=reuse_port) as listeners:
         await serve_listeners(
             app, listeners, config=config, ssl_context=ssl_context, task_status=task_status
         )
-    finally:
-        if unix is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(unix)
 
 
 async def serve_listeners(
@@ -153,7 +146,7 @@ async def serve_listeners(
     """Serve `app` on listeners of any kind, which it closes; otherwise like `serve`."""
     app = as_app(app)
     config = config or Config()
-    addresses = [name for listener in listeners if (name := _name(listener)) is not None]
+    addresses = [name for listener in listeners if (name := listener_address(listener)) is not None]
     async with attendance() as attendant, trio.open_nursery() as handlers:
         server = Server(app, config, attendant, handlers.cancel_scope, addresses)
         handle = partial(server.handle, ssl_context=ssl_context)
@@ -181,69 +174,3 @@ async def serve_stream(app: Application, stream: Stream, *, config: Config | Non
         with trio.CancelScope() as handlers:
             server = Server(as_app(app), config or Config(), attendant, handlers, [])
             await server.handle(stream)
-
-
-async def open_listeners(
-    host: str | None, port: int, *, unix: str | None = None, reuse_port: bool = False
-) -> list[trio.SocketListener]:
-    """Sockets that listen at an address: one for every address that `host` has.
-
-    Raises:
-        OSError: that cannot be.
-    """
-    if unix is None and not reuse_port:
-        return list(await trio.open_tcp_listeners(port, host=host))
-    if unix is not None:
-        places: list[tuple[int, Any]] = [(socket.AF_UNIX, unix)]
-        with contextlib.suppress(FileNotFoundError):
-            if await _is_stale(unix):
-                os.unlink(unix)
-    else:
-        found = await trio.socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        places = [(family, address) for family, _, _, _, address in found]
-    listeners: list[trio.SocketListener] = []
-    try:
-        for family, address in places:
-            listeners.append(await _listen(family, address, reuse_port=reuse_port))
-    except OSError:
-        for listener in listeners:
-            listener.socket.close()
-        raise
-    return listeners
-
-
-async def _listen(family: int, address: Any, *, reuse_port: bool) -> trio.SocketListener:
-    sock = trio.socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if family != socket.AF_UNIX:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if reuse_port:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        await sock.bind(address)
-        sock.listen(1024)
-    except OSError:
-        sock.close()
-        raise
-    return trio.SocketListener(sock)
-
-
-async def _is_stale(path: str) -> bool:
-    """Whether a Unix socket lies at `path` on which nobody listens any more."""
-    with trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            await probe.connect(path)
-        except ConnectionRefusedError:
-            return True
-    return False
-
-
-def _name(listener: Listener[Stream]) -> Address | None:
-    if isinstance(listener, trio.SSLListener):
-        return _name(listener.transport_listener)
-    if isinstance(listener, trio.SocketListener):
-        return address_of(listener.socket.getsockname())
-    return None

@@ -60,8 +60,11 @@ class Link(Protocol):
 
 
 class SupportsWebSocket(Protocol):
-    """The part of a connection that the API needs; `ServerConnection` and `ClientConnection` have it,
-    and so has what an adapter puts in their place where a host server owns the frames."""
+    """The part of a connection that the API needs.
+
+    `ServerConnection` and `ClientConnection` have it, and so has what an adapter puts in their
+    place where a host server owns the frames.
+    """
 
     state: State
     closed: Closed | None

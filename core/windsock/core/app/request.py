@@ -12,7 +12,7 @@ from .address import Address
 
 
 class Query(Mapping[str, str]):
-    """The query string's parameters; `query["name"]` is the first value, `get_all` gives every one."""
+    """The query string's parameters: `query["name"]` is the first value, `get_all` gives all."""
 
     __slots__ = ("_pairs",)
 

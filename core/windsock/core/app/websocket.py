@@ -111,6 +111,11 @@ class WebSocket:
         return self._channel.latency
 
     @property
+    def backlog(self) -> int:
+        """Bytes sent that the peer's side has not taken yet: how far it is behind."""
+        return self._channel.connection.backlog
+
+    @property
     def capabilities(self) -> Capabilities:
         """What this connection can do; less where a host server owns the frames."""
         return self._link.capabilities
