@@ -144,7 +144,8 @@ class AnyStream:
         return False
 
     async def _goodbye(self) -> None:
-        with contextlib.suppress(trio.BrokenResourceError):
+        # Closed is what the handler's task may have done while this waited.
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await self._stream.aclose()
 
     async def close(self) -> None:
