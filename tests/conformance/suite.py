@@ -62,6 +62,7 @@ class Suite:
         self,
         mode: Literal["client", "server"],
         url: str,
+        agent: str,
         reports: Path,
         on_report: Callable[[dict[str, Any]], None],
     ) -> AbstractAsyncContextManager[Child]:
@@ -73,7 +74,7 @@ class Suite:
         spec: dict[str, object] = {
             "outdir": str(reports),
             "url": url,
-            "servers": [{"agent": reports.name, "url": url}],
+            "servers": [{"agent": agent, "url": url}],
             "cases": self.cases,
             "exclude-cases": [],
             "exclude-agent-cases": {},

@@ -1,6 +1,7 @@
 """What is tested, and how the suite and a target are brought together."""
 
 import asyncio
+import os
 import shutil
 import socket
 import sys
@@ -49,8 +50,9 @@ TARGETS: Final = {
 
 async def run_target(suite: Suite, target: Target) -> Outcome:
     """Run the suite against one target. What goes wrong is in the outcome."""
-    reports = CACHE / "reports" / target.name
-    shutil.rmtree(reports, ignore_errors=True)
+    final = CACHE / "reports" / target.name
+    # Another run of the same target in this checkout must not be disturbed.
+    reports = final.with_name(f"{target.name}-{os.getpid()}-unfinished")
     reports.mkdir(parents=True)
     results: dict[str, CaseResult] = {}
     error = None
@@ -69,6 +71,9 @@ async def run_target(suite: Suite, target: Target) -> Outcome:
         error = f"given up: no case ended for {STALL_TIMEOUT:.0f} s, or it took too long overall"
     except RunError as exc:
         error = str(exc)
+    finally:
+        shutil.rmtree(final, ignore_errors=True)
+        reports.rename(final)
     seconds = time.monotonic() - began
     return Outcome(target.name, suite.cases, results, target.native, seconds, error)
 
@@ -81,7 +86,7 @@ async def _test_server(
     command = _peer_command("server", name, str(port))
     async with running("the server", command, log=reports / "peer.log") as peer:
         await peer.outlast(_listening(port))
-        async with suite.fuzzing("client", url, reports, on_case) as fuzzer:
+        async with suite.fuzzing("client", url, name, reports, on_case) as fuzzer:
             await peer.outlast(fuzzer.succeed())
 
 
@@ -97,7 +102,7 @@ async def _test_client(
             on_case(report)
 
     # The port in this URL is a placeholder: the driver listens on a free one.
-    async with suite.fuzzing("server", f"ws://{HOST}:9001", reports, on_report) as fuzzer:
+    async with suite.fuzzing("server", f"ws://{HOST}:9001", name, reports, on_report) as fuzzer:
         port = await fuzzer.outlast(asyncio.wait_for(listening, START_TIMEOUT))
         command = _peer_command("client", name, f"ws://{HOST}:{port}")
         async with running("the client", command, log=reports / "peer.log") as peer:
