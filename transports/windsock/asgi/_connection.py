@@ -41,7 +41,8 @@ _MESSAGE_TOO_BIG: Final = 1009  # RFC 6455 §7.4.1
 # said so: they prove no closing handshake.
 _MADE_BY_HOSTS: Final = frozenset({1002, 1005, 1006, 1007, 1009, 1011, 1012})
 
-_DECIDING: Final = frozenset({State.DECIDING, State.RESPONDING})
+_OPEN: Final = State.OPEN
+_READABLE: Final = frozenset({State.AWAITING_REQUEST, State.DECIDING, State.OPEN, State.CLOSING})
 
 
 class HostedConnection:
@@ -61,10 +62,12 @@ class HostedConnection:
         "_handed_over",
         "_head",
         "_input",
+        "_max_message_size",
         "_offered",
         "_opened_at",
         "_out",
         "_passes_reasons",
+        "_paused",
         "_sent_close",
         "_websocket",
         "backlog",
@@ -76,6 +79,7 @@ class HostedConnection:
 
     def __init__(self, scope: Scope, config: Config, *, now: float) -> None:
         self._config = config
+        self._max_message_size = config.max_message_size
         self._websocket = scope["type"] == "websocket"
         self._head = request_head(scope)
         self._offered: tuple[str, ...] = tuple(scope.get("subprotocols") or ())
@@ -96,6 +100,7 @@ class HostedConnection:
         self._handed_over = 0
         self._body = bytearray()
         self._answered = False
+        self._paused = False
         self._sent_close: tuple[int, str] | None = None
         self._opened_at = now
         self._closing_since = now
@@ -125,9 +130,10 @@ class HostedConnection:
             if self._events:
                 return self._events.popleft()
             if not self._input:
-                return PAUSED if self.state in _DECIDING else NEED_DATA
+                decides = self.state is State.DECIDING or self.state is State.RESPONDING
+                return PAUSED if decides else NEED_DATA
             event = self._input.popleft()
-            if event["type"] == "websocket.receive" and self.state is State.OPEN:
+            if self.state is _OPEN and event["type"] == "websocket.receive":
                 message = self._check_message(event)
                 if message is not None:
                     return message
@@ -135,7 +141,7 @@ class HostedConnection:
                 self._take(event)
 
     def _check_message(self, event: AsgiEvent) -> str | bytes | None:
-        limit = self._config.max_message_size
+        limit = self._max_message_size
         text = event.get("text")
         if text is not None:
             # UTF-8 takes at most four bytes for a character.
@@ -276,7 +282,8 @@ class HostedConnection:
 
     def _respond(self, cause: Input, status: int, headers: HeaderFields, body: bytes) -> None:
         fields = _encode(response_fields(status, headers, len(body)))
-        self._answered = True
+        # Who comes after the connection's own answer was late, not wrong.
+        self._answered = cause not in {Input.BAD_REQUEST, Input.TIMEOUT}
         self._advance(cause)
         if not self._websocket:
             self._queue_response("http.response", status, fields, body)
@@ -301,16 +308,11 @@ class HostedConnection:
 
     def send(self, message: Message) -> None:
         """Send a complete message; raises as `ServerConnection.send` does."""
-        if self.state is not State.OPEN:
+        if self.state is not _OPEN:
             self._refuse_to_send(Input.SEND)
         if isinstance(message, str):
             if not message.isascii():
-                try:
-                    message.encode()
-                except UnicodeEncodeError as error:
-                    raise LocalProtocolError(
-                        f"text that is not encodable as UTF-8: {error}"
-                    ) from None
+                _check_encodable(message)
             self._queue({"type": "websocket.send", "text": message}, len(message))
         elif isinstance(message, (bytes, bytearray, memoryview)):
             data = bytes(message)
@@ -343,7 +345,7 @@ class HostedConnection:
             self._closing_since = now
             self._sent_close = (code, reason)
             self._queue_close(code, reason)
-        elif before in _DECIDING:
+        elif before in {State.DECIDING, State.RESPONDING}:
             self._respond(Input.CLOSE, 403 if before is State.DECIDING else 503, (), b"")
         else:
             self._advance(Input.CLOSE)
@@ -363,10 +365,12 @@ class HostedConnection:
         raise self.disconnected()
 
     def pause_reading(self) -> None:
-        """Nothing: the host keeps its own keepalive."""
+        """The inbox is full: the host's events are left with the host."""
+        self._paused = True
 
     def resume_reading(self, now: float) -> None:
-        """Nothing, as `pause_reading`."""
+        """There is room again."""
+        self._paused = False
 
     # Output
 
@@ -377,8 +381,8 @@ class HostedConnection:
 
     @property
     def readable(self) -> bool:
-        """Whether the host may have something to tell that matters."""
-        return self.state in {State.AWAITING_REQUEST, State.DECIDING, State.OPEN, State.CLOSING}
+        """Whether to ask the host for its next event."""
+        return not self._paused and (self.state is _OPEN or self.state in _READABLE)
 
     def next_output(self) -> AsgiEvent | None:
         """The next event for the host, None if there is none now."""
@@ -392,7 +396,7 @@ class HostedConnection:
         self.backlog -= self._handed_over
         self._handed_over = 0
         if self.state is State.DRAINING and not self._out:
-            self._advance(Input.EOF)
+            self._advance(Input.EOF)  # whatever the host still does, it needs no application
 
     def write_failed(self, now: float) -> None:
         """The host takes no more: the connection has ended."""
@@ -448,6 +452,13 @@ class HostedConnection:
         if self.closed is None:
             self.closed = Closed(code, reason, clean, by_peer)
             self._events.append(self.closed)
+
+
+def _check_encodable(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(f"text that is not encodable as UTF-8: {error}") from None
 
 
 def _encode(fields: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:

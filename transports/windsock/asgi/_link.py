@@ -17,6 +17,8 @@ from ._connection import HostedConnection
 from ._loop import make_reader
 from ._scope import AsgiEvent, Receive, Send
 
+_OPEN: Final = State.OPEN
+
 # How long a handler may be elsewhere before its connection is read without it, in seconds. A peer
 # that has gone is noticed within this time; so short a time must not cost much either.
 _PATIENCE: Final = 0.25
@@ -72,18 +74,16 @@ class AsgiLink:
         connection = self._connection
         if connection.has_output and not self._sending:
             await self._flush()
-        elif connection.readable and not self._reading and self._channel.wants_data:
-            await self._read()
-        else:
+        elif self._reading or not connection.readable:
             await self._wait_for_news()
+        else:
+            await self._read()
 
     async def drain(self) -> None:
         connection = self._connection
-        while connection.backlog and self._refusal is None:
-            if self._sending:
-                await self._wait_for_news()
-            else:
-                await self._flush()
+        while self._sending and connection.backlog and self._refusal is None:
+            await self._wait_for_news()
+        await self._flush()
         if self._refusal is not None:
             raise connection.disconnected() from self._refusal
 
@@ -121,7 +121,7 @@ class AsgiLink:
         event: AsgiEvent | None = None
         self._reading = True
         try:
-            if self._connection.state is State.OPEN:
+            if self._connection.state is _OPEN:
                 event = await self._reader.read()
             else:
                 event = await self._read_until_deadline()
@@ -161,7 +161,10 @@ class AsgiLink:
         try:
             while (event := connection.next_output()) is not None:
                 try:
-                    await self._send(event)
+                    if event["type"] == "websocket.send":
+                        await self._send(event)
+                    else:
+                        await self._send_shielded(event)
                 except _REFUSALS as error:
                     self._refusal = error
                     connection.drop_output()
@@ -180,10 +183,16 @@ class AsgiLink:
             self._sends_in_a_row = 0
             await anyio.lowlevel.checkpoint()
 
+    async def _send_shielded(self, event: AsgiEvent) -> None:
+        """What opens or ends a connection is sent even if the task is cancelled: a host that lost
+        it half-way would go on with a connection that the peer knows nothing of."""
+        with anyio.move_on_after(self._channel.config.close_timeout, shield=True):
+            await self._send(event)
+
     async def _hear_why(self) -> None:
         """Read up to the event that says why the host takes no more, so that the code is known."""
         with anyio.move_on_after(_LAST_WORD):
-            while self._connection.readable and self._channel.wants_data:
+            while self._connection.readable:
                 if self._reading:
                     await self._wait_for_news()
                 else:
@@ -205,7 +214,7 @@ class AsgiLink:
             while not channel.finished:
                 if connection.has_output and not self._sending:
                     await self._flush()
-                elif self._reading or not (connection.readable and channel.wants_data):
+                elif self._reading or not connection.readable:
                     await self._sleep(math.inf)
                 else:
                     reads = self._reads
@@ -214,10 +223,8 @@ class AsgiLink:
                         await self._read_in_place_of_the_application()
 
     async def _read_in_place_of_the_application(self) -> None:
-        channel, connection = self._channel, self._connection
-        while not (self._reading or self._waiting or connection.has_output):
-            if not (connection.readable and channel.wants_data):
-                return
+        connection = self._connection
+        while connection.readable and not (self._reading or self._waiting or connection.has_output):
             await self._read()
 
     async def _sleep(self, seconds: float) -> None:
