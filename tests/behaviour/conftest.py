@@ -11,7 +11,7 @@ import pytest
 from windsock.core import Config
 
 from .exceptions import BEHAVIOURS, EXCEPTIONS, WITHOUT_WIRE, Deviation
-from .hosts import HOSTS, Running
+from .hosts import HOSTS, NATIVE, Running
 from .log import Log
 from .sites import Site, WireSite
 
@@ -110,9 +110,10 @@ def wire_site(start_wire: Callable[[Config], WireSite]) -> WireSite:
 
 
 @pytest.fixture(autouse=True)
-def log() -> Iterator[Log]:
+def log(request: pytest.FixtureRequest) -> Iterator[Log]:
     """What is logged during the test; warnings and errors that it does not take fail it."""
-    found = Log()
+    hosted = "host" in request.fixturenames and request.getfixturevalue("host") not in NATIVE
+    found = Log(hosted=hosted)
     logging.getLogger().addHandler(found)
     yield found
     logging.getLogger().removeHandler(found)

@@ -7,7 +7,7 @@ happens instead, unless there is nothing to assert.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,7 +22,8 @@ BEHAVIOURS: Final[Mapping[str, str]] = {
     "subprotocol": "accept() chooses one of the subprotocols that the client offers",
     "accept-headers": "accept() puts header fields on the 101, and refuses harmful ones",
     "gone-before-accept": "a client that leaves before accept is noticed; accept raises",
-    "early-data": "messages sent along with the handshake, or before accept, are not lost",
+    "early-data": "messages sent along with the handshake are not lost",
+    "data-before-accept": "messages sent before the application has decided are not lost",
     "return-after-accept": "a handler that returns after accept: close 1000",
     "raise-after-accept": "a handler that raises after accept: close 1011, and a traceback",
     # the request
@@ -38,6 +39,7 @@ BEHAVIOURS: Final[Mapping[str, str]] = {
     "typed-messages": "receive_text/bytes/json and send_text/bytes/json check types",
     "last-messages": "what was sent before a close is received before Disconnected",
     "events": "receive_event() and send_event() speak ASGI's events",
+    "disconnect-event": "receive_event() tells the end with code and reason",
     "compression": "permessage-deflate where Config has it and the client offers it",
     "compression-off": "no compression unless configured",
     # the end
@@ -90,7 +92,169 @@ class Deviation:
     """False where there is nothing to assert: the test is skipped, with all this for its reason."""
 
 
-EXCEPTIONS: Final[Mapping[tuple[str, str], Deviation]] = {}
+_HYPERCORN: Final = ("hypercorn-asyncio", "hypercorn-trio")
+_HOSTED: Final = ("uvicorn", *_HYPERCORN)
+_ASGI: Final = (*_HOSTED, "memory")
+
+_NO_CODE: Final = "hypercorn tells the application 1006 whatever the peer's Close frame said"
+
+_ROWS: Final[Sequence[tuple[str, Sequence[str], Deviation]]] = (
+    # the opening handshake
+    (
+        "early-data",
+        ["uvicorn"],
+        Deviation(
+            instead="messages in the same packet as the handshake are lost",
+            why="uvicorn hands only the handshake from its HTTP parser to its WebSocket protocol",
+            expect=101,
+        ),
+    ),
+    (
+        "early-data",
+        ["hypercorn-asyncio"],
+        Deviation(
+            instead="the handshake is refused with 400",
+            why="hypercorn takes data before accept for a violation",
+            expect=400,
+        ),
+    ),
+    (
+        "early-data",
+        ["hypercorn-trio"],
+        Deviation(
+            instead="the whole server ends",
+            why="hypercorn takes data before accept for a violation, and fails on its own refusal",
+            tested=False,
+        ),
+    ),
+    (
+        "data-before-accept",
+        ["hypercorn-asyncio"],
+        Deviation(
+            instead="the handshake is refused with 400",
+            why="hypercorn takes data before accept for a violation",
+            expect=400,
+        ),
+    ),
+    (
+        "data-before-accept",
+        ["hypercorn-trio"],
+        Deviation(
+            instead="the whole server ends",
+            why="hypercorn takes data before accept for a violation, and fails on its own refusal",
+            tested=False,
+        ),
+    ),
+    (
+        "header-casing",
+        _ASGI,
+        Deviation(
+            instead="header names are lower-case",
+            why="ASGI wants them so",
+            expect="x-mixed",
+        ),
+    ),
+    (
+        "capabilities",
+        _ASGI,
+        Deviation(
+            instead="ping, limits and compression are False",
+            why="the host owns the frames",
+            expect={"ping", "limits", "compression"},
+        ),
+    ),
+    # messages
+    (
+        "compression",
+        _HOSTED,
+        Deviation(
+            instead="the host compresses by its own configuration, on by default",
+            why="the host owns the frames",
+        ),
+    ),
+    (
+        "compression-off",
+        _HOSTED,
+        Deviation(
+            instead="the host compresses where the client offers it, unless configured otherwise",
+            why="the host owns the frames",
+        ),
+    ),
+    (
+        "disconnect-event",
+        _HYPERCORN,
+        Deviation(
+            instead="the code is 1006, and there is no reason",
+            why=_NO_CODE,
+            expect={"type": "websocket.disconnect", "code": 1006, "reason": ""},
+        ),
+    ),
+    # the end
+    ("peer-closes", _HYPERCORN, Deviation("the code is 1006", _NO_CODE, 1006)),
+    ("peer-closes-reason", _HYPERCORN, Deviation("the reason is empty", _NO_CODE, "")),
+    ("peer-closes-without-code", _HYPERCORN, Deviation("the code is 1006", _NO_CODE, 1006)),
+    ("clean", _HYPERCORN, Deviation("no end is clean", _NO_CODE)),
+    ("iteration", _HYPERCORN, Deviation("iteration raises 1006", _NO_CODE, 1006)),
+    ("catch-disconnect", _HYPERCORN, Deviation("the code is 1006", _NO_CODE, 1006)),
+    (
+        "close-deadline",
+        _HOSTED,
+        Deviation(
+            instead="close() returns once the Close frame is written",
+            why="the host reports the end at once, and awaits the peer's answer on its own",
+        ),
+    ),
+    (
+        "cancelled-send",
+        ["hypercorn-trio"],
+        Deviation(
+            instead="a send() that waits for the peer is cancelled only once the peer reads",
+            why="hypercorn on trio shields its writing from cancellation",
+        ),
+    ),
+    # liveness
+    ("gone-noticed", _HYPERCORN, Deviation("the code is 1006", _NO_CODE, {1006})),
+    (
+        "keepalive-timeout",
+        ["uvicorn"],
+        Deviation(
+            instead="the peer is failed 1011, and the application is told 1006",
+            why="uvicorn does not report the code of its own Close frame",
+            expect=1006,
+        ),
+    ),
+    (
+        "keepalive-timeout",
+        _HYPERCORN,
+        Deviation(
+            instead="the peer is pinged on and on",
+            why="hypercorn does not look for the Pongs",
+            expect="more pings",
+        ),
+    ),
+    (
+        "ping",
+        _ASGI,
+        Deviation(
+            instead="ping() raises LocalProtocolError; capabilities.ping is False",
+            why="ASGI has no event for a Ping",
+        ),
+    ),
+    # memory
+    (
+        "write-deadline",
+        _HOSTED,
+        Deviation(
+            instead="send() waits for as long as the host does",
+            why="the host owns the socket and reports no progress",
+        ),
+    ),
+)
+
+EXCEPTIONS: Final[Mapping[tuple[str, str], Deviation]] = {
+    (host, behaviour): deviation for behaviour, hosts, deviation in _ROWS for host in hosts
+}
+"""By the names of host and behaviour."""
 
 WITHOUT_WIRE: Final[Mapping[str, str]] = {
     "memory": "events go from hand to hand, so there are no bytes to send or to look at",

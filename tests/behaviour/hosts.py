@@ -16,6 +16,9 @@ import hypercorn.trio
 import uvicorn
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+import windsock.asgi
+import windsock.asyncio
+import windsock.trio
 from windsock.core import App, Config
 
 from .memory import MemorySite
@@ -71,8 +74,6 @@ def _address(sock: socket.socket) -> tuple[str, int]:
 
 @contextlib.contextmanager
 def _trio(name: str, config: Config) -> Iterator[Running]:
-    import windsock.trio
-
     app = Switchboard()
     with _event_loop("trio") as portal:
 
@@ -91,8 +92,6 @@ def _trio(name: str, config: Config) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def _asyncio(name: str, config: Config, *, uvloop: bool) -> Iterator[Running]:
-    import windsock.asyncio
-
     app = Switchboard()
     with _event_loop("asyncio", uvloop=uvloop) as portal, ExitStack() as stack:
         server = stack.enter_context(
@@ -112,8 +111,6 @@ def _asyncio(name: str, config: Config, *, uvloop: bool) -> Iterator[Running]:
 
 
 def _asgi(app: App, config: Config) -> Any:
-    import windsock.asgi
-
     return windsock.asgi.ASGI(app, config=config)
 
 
@@ -186,4 +183,11 @@ HOSTS: Final[dict[str, Start]] = {
     "trio": lambda config: _trio("trio", config),
     "asyncio": lambda config: _asyncio("asyncio", config, uvloop=False),
     "asyncio+uvloop": lambda config: _asyncio("asyncio+uvloop", config, uvloop=True),
+    "uvicorn": lambda config: _uvicorn("uvicorn", config),
+    "hypercorn-asyncio": lambda config: _hypercorn("hypercorn-asyncio", config, worker="asyncio"),
+    "hypercorn-trio": lambda config: _hypercorn("hypercorn-trio", config, worker="trio"),
+    "memory": lambda config: _memory("memory", config),
 }
+
+NATIVE: Final = frozenset({"trio", "asyncio", "asyncio+uvloop"})
+"""Hosts that are windsock's own servers, so that it owns the frames."""

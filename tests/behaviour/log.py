@@ -13,16 +13,23 @@ WATCHED: Final = frozenset({"windsock", "asyncio", "uvicorn", "hypercorn", "trio
 
 
 class Log(logging.Handler):
-    """Warnings and errors, from all threads."""
+    """Warnings and errors, from all threads.
 
-    def __init__(self) -> None:
+    Args:
+        hosted: a host server may warn of what it likes; only its errors count.
+    """
+
+    def __init__(self, *, hosted: bool) -> None:
         super().__init__(logging.WARNING)
+        self._foreign_level = logging.ERROR if hosted else logging.WARNING
         self._changed = threading.Condition()
         self._records: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record until it is taken."""
-        if record.name.partition(".")[0] in WATCHED:
+        library = record.name.partition(".")[0]
+        level = logging.WARNING if library == "windsock" else self._foreign_level
+        if library in WATCHED and record.levelno >= level:
             with self._changed:
                 self._records.append(record)
                 self._changed.notify_all()

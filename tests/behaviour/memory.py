@@ -198,7 +198,12 @@ class MemorySite(Site):
             headers = [*headers, ("Sec-WebSocket-Protocol", offered)]
         scope = _scope("websocket", target, headers)
         scope["subprotocols"] = list(subprotocols)
-        return MemoryPeer(self._new_exchange(scope))
+        exchange = self._new_exchange(scope)
+        try:
+            return MemoryPeer(exchange)
+        except BaseException:
+            exchange.close()
+            raise
 
     def fetch(
         self,

@@ -314,7 +314,7 @@ class WirePeer(Peer):
                     self._part = []
             elif isinstance(event, events.Ping):
                 self._pings.append(bytes(event.payload))
-                if self._answer_pings:
+                if self._answer_pings and self.frames.state is ConnectionState.OPEN:
                     self.send_raw(self.frames.send(event.response()))
             elif isinstance(event, events.Pong):
                 self._pongs.append(bytes(event.payload))

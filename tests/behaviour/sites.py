@@ -159,7 +159,7 @@ class WireSite(Site):
         """
         request = self.request(app, target, headers=headers, subprotocols=subprotocols)
         peer = self.dial(**options)
-        peer.open(request + early_data)
+        self._open(peer, request + early_data)
         if peer.answer.status != 101:
             peer.dispose()
             raise AssertionError(f"not accepted: {peer.answer}")
@@ -182,11 +182,17 @@ class WireSite(Site):
         )
 
     def _knock(self, target: str, headers: HeaderList, subprotocols: tuple[str, ...]) -> Peer:
+        request = handshake_request(target, headers, subprotocols=subprotocols, host=self.authority)
         peer = self.dial()
-        peer.open(
-            handshake_request(target, headers, subprotocols=subprotocols, host=self.authority)
-        )
+        self._open(peer, request)
         return peer
+
+    def _open(self, peer: WirePeer, request: bytes) -> None:
+        try:
+            peer.open(request)
+        except BaseException:
+            peer.dispose()
+            raise
 
     def fetch(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from typing import Any, Final
@@ -61,6 +62,10 @@ class Observed:
         """The next `count` observations."""
         return [self.get() for _ in range(count)]
 
-    def nothing(self) -> bool:
-        """Whether there is nothing to be looked at."""
-        return self._queue.empty()
+    def until_quiet(self, seconds: float) -> list[Any]:
+        """All observations up to the first time when none comes for some seconds."""
+        found = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                found.append(self._queue.get(timeout=seconds))
+        return found

@@ -256,13 +256,19 @@ def test_what_came_with_the_handshake_is_not_lost(
     wire_site: WireSite, deviation: Deviation | None
 ) -> None:
     early = frame(1, b"with the handshake") + frame(2, b"and more")
-    with wire_site.wire(echo, early_data=early) as peer:
-        assert peer.take(2) == ["with the handshake", b"and more"]
-        peer.send("later")
-        assert peer.receive() == "later"
+    with wire_site.dial() as peer:
+        peer.open(wire_site.request(echo) + early)
+        if deviation:
+            assert peer.answer.status == deviation.expect
+        else:
+            assert peer.answer.status == 101
+            assert peer.take(2) == ["with the handshake", b"and more"]
+        if peer.answer.status == 101:
+            peer.send("later")
+            assert peer.receive() == "later"
 
 
-@pytest.mark.behaviour("early-data")
+@pytest.mark.behaviour("data-before-accept")
 def test_what_comes_before_the_decision_is_not_lost(
     wire_site: WireSite, deviation: Deviation | None
 ) -> None:
@@ -277,6 +283,10 @@ def test_what_comes_before_the_decision_is_not_lost(
         peer.send_raw(wire_site.request(handler))
         assert seen.get() == "asked"
         peer.send_raw(frame(1, b"before the decision"))
+        if deviation:
+            assert peer.read_answer().status == deviation.expect
+            gate.open()
+            return
         gate.open()
         peer.open(b"")
         assert peer.receive() == "before the decision"

@@ -10,6 +10,7 @@ import pytest
 
 from windsock.core import WebSocket
 
+from .exceptions import Deviation
 from .peer import Close
 from .sites import Site, WireSite, echo
 from .sync import Gate, Observed
@@ -89,14 +90,16 @@ def test_no_message_is_lost_or_doubled_whenever_receive_is_cancelled(site: Site)
 
 
 @pytest.mark.behaviour("cancelled-send")
-def test_a_cancelled_send_never_tears_a_message(wire_site: WireSite) -> None:
+def test_a_cancelled_send_never_tears_a_message(
+    wire_site: WireSite, deviation: Deviation | None
+) -> None:
     seen, gate = Observed(), Gate()
     size = 200_000
 
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
         attempts = cancelled = 0
-        while cancelled < 5:
+        while cancelled < 5 and attempts < 50:
             with anyio.move_on_after(0.02) as scope:
                 attempts += 1
                 await ws.send(attempts.to_bytes(4, "big") * (size // 4))
@@ -106,20 +109,25 @@ def test_a_cancelled_send_never_tears_a_message(wire_site: WireSite) -> None:
         await ws.send("end")
 
     with wire_site.wire(handler, receive_buffer=4096) as peer:
-        attempts = seen.get()
+        if deviation is None:  # else it is not even cancelled before the peer reads
+            attempts = seen.get()
         gate.open()
         numbers = []
         while (message := peer.receive()) != "end":
             assert isinstance(message, bytes)
             assert message == message[:4] * (size // 4)
             numbers.append(int.from_bytes(message[:4], "big"))
+        if deviation:
+            attempts = seen.get()
         assert numbers == sorted(set(numbers))
         assert set(numbers) <= set(range(1, attempts + 1))
         assert peer.receive() == Close(1000)
 
 
 @pytest.mark.behaviour("cancelled-send")
-def test_send_in_a_cancelled_scope_sends_all_or_nothing(site: Site) -> None:
+def test_send_in_a_cancelled_scope_sends_all_or_nothing(
+    site: Site, deviation: Deviation | None
+) -> None:
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
         for number in range(10):

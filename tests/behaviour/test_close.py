@@ -457,7 +457,7 @@ def test_catch_disconnect_decides_what_async_with_swallows(
     # A disconnect that a handler lets out is no error: the log stays empty.
 
 
-@pytest.mark.behaviour("catch-disconnect")
+@pytest.mark.behaviour("async-with")
 def test_catch_disconnect_can_be_set_on_the_websocket(site: Site) -> None:
     seen = Observed()
 
