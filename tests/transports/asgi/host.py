@@ -155,7 +155,6 @@ class Client:
         self._state = "connecting"
         self._connected = False
         self._gone = False
-        self._told = False
         self._receiving = False
         self._sending = False
         self._to_app, self._app_receives = anyio.create_memory_object_stream[AsgiEvent](math.inf)
@@ -164,6 +163,9 @@ class Client:
         """Everything that the application sent, in order."""
         self.received = 0
         """How many events the application has taken."""
+        self._progress = anyio.Event()
+        self.told = anyio.Event()
+        """Set once the application knows that the client has gone."""
         self.writable = anyio.Event()
         self.writable.set()
         self.refusal: Exception | None = OSError("the client has gone")
@@ -190,7 +192,7 @@ class Client:
     async def _receive(self) -> AsgiEvent:
         if self._receiving:
             self._violate("two tasks are inside receive")
-        if self._told:
+        if self.told.is_set():
             self._violate("receive after disconnect")
         self._receiving = True
         try:
@@ -199,7 +201,10 @@ class Client:
             self._receiving = False
         self.received += 1
         self._connected = True
-        self._told = event["type"].endswith(".disconnect")
+        self._progress.set()
+        self._progress = anyio.Event()
+        if event["type"].endswith(".disconnect"):
+            self.told.set()
         return event
 
     async def _send(self, event: AsgiEvent) -> None:
@@ -233,7 +238,7 @@ class Client:
         kind = event["type"]
         if kind not in self._order[self._state]:
             self._violate(f"{kind} while {self._state}")
-        if self._told:
+        if self.told.is_set():
             self._violate(f"{kind} after disconnect was received")
         if kind.startswith("websocket.http.") and "websocket.http.response" not in (
             self._host.extensions
@@ -280,6 +285,12 @@ class Client:
         kind = self.scope["type"]
         gone = {"code": 1006} if kind == "websocket" else {}
         self.give({"type": f"{kind}.disconnect", **gone})
+
+    async def has_taken(self, count: int) -> None:
+        """Wait until the application has taken that many events."""
+        with anyio.fail_after(PATIENCE):
+            while self.received < count:
+                await self._progress.wait()
 
     async def next_event(self) -> AsgiEvent:
         """The next event from the application."""

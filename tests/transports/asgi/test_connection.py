@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from windsock.asgi._connection import HostedConnection
 from windsock.asgi._scope import address, request_head, spec_version
-
 from windsock.core import (
     PAUSED,
     Closed,
@@ -23,12 +23,12 @@ from windsock.core import (
 from windsock.core.protocol.state import COMMANDS, SERVER, Input
 
 CONNECT = {"type": "websocket.connect"}
-ACCEPT = {"type": "websocket.accept", "subprotocol": None, "headers": []}
+ACCEPT: dict[str, Any] = {"type": "websocket.accept", "subprotocol": None, "headers": []}
 
 
 def scope(kind: str = "websocket", **more: Any) -> dict[str, Any]:
     headers = more.pop("headers", [(b"host", b"h.example")])
-    plain = {
+    plain: dict[str, Any] = {
         "type": kind,
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
@@ -42,14 +42,14 @@ def scope(kind: str = "websocket", **more: Any) -> dict[str, Any]:
 
 
 def events_of(connection: HostedConnection) -> list[Any]:
-    found = []
+    found: list[Any] = []
     while not isinstance(event := connection.next_event(), Status):
         found.append(event)
     return found
 
 
 def output_of(connection: HostedConnection) -> list[Any]:
-    found = []
+    found: list[Any] = []
     while (event := connection.next_output()) is not None:
         connection.output_sent()
         found.append(event)
