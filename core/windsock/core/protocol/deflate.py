@@ -17,8 +17,6 @@ NAME: Final = "permessage-deflate"
 
 # §7.2.1: removed from the end of every compressed message, and put back to inflate it.
 _TAIL: Final = b"\x00\x00\xff\xff"
-# §7.2.3.6: what stands for "no data" where the compressor has nothing to say.
-_EMPTY: Final = b"\x00"
 # The most that goes into zlib, or comes out of it, at once.
 _SLICE: Final = 16 * 1024
 
@@ -304,7 +302,7 @@ class BoundedDeflate(Extension):
         compressed = self._compressor.compress(data)
         if fin:
             compressed += self._compressor.flush(zlib.Z_SYNC_FLUSH)
-            compressed = compressed.removesuffix(_TAIL) or _EMPTY
+            compressed = compressed.removesuffix(_TAIL)
             if self._forget_compressor:
                 self._compressor = None
         if opcode is not Opcode.CONTINUATION:
