@@ -10,14 +10,13 @@ ASGI allows fails the test, whether or not the application would have got away w
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
 import anyio
-import anyio.lowlevel
 
 AsgiEvent = MutableMapping[str, Any]
 AsgiApp = Callable[
@@ -60,7 +59,7 @@ class Host:
     root_path: str = ""
     disconnect_after_close: bool = True
     """Whether the application's close is answered with a `websocket.disconnect`."""
-    more_scope: dict[str, Any] = field(default_factory=dict)
+    more_scope: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def scope(
         self,
@@ -102,7 +101,7 @@ class Host:
         target: str = "/",
         headers: Iterable[tuple[str, str]] = (),
         subprotocols: Iterable[str] = (),
-    ) -> AsyncIterator[Client]:
+    ) -> AsyncGenerator[Client]:
         """A client that asks for a WebSocket; leaving waits for the application to end."""
         scope = self.scope("websocket", target, headers, subprotocols)
         client = Client(self, scope, _WEBSOCKET_ORDER)
@@ -117,7 +116,7 @@ class Host:
         headers: Iterable[tuple[str, str]] = (),
         method: str = "GET",
         body: Iterable[bytes] = (b"",),
-    ) -> AsyncIterator[Client]:
+    ) -> AsyncGenerator[Client]:
         """A plain HTTP request, its body in the given pieces."""
         client = Client(self, self.scope("http", target, headers, method=method), _HTTP_ORDER)
         pieces = list(body)
@@ -128,7 +127,7 @@ class Host:
             yield client
 
     @asynccontextmanager
-    async def _run(self, client: Client) -> AsyncIterator[Client]:
+    async def _run(self, client: Client) -> AsyncGenerator[Client]:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(client.run)
@@ -170,6 +169,8 @@ class Client:
         self.writable.set()
         self.refusal: Exception | None = OSError("the client has gone")
         """What `send` raises once the client has gone; None for a host that says nothing."""
+        self.close_error: Exception | None = None
+        """What `send` raises for `websocket.close`."""
         self.ended = anyio.Event()
         self.scope_of_app = anyio.CancelScope()
         """To cancel the application with."""
@@ -225,6 +226,8 @@ class Client:
         if kind.endswith(".body") and not event.get("more_body"):
             self._state = "closed"
         await self.writable.wait()
+        if kind == "websocket.close" and self.close_error is not None:
+            raise self.close_error
         if self._gone:
             if self.refusal is not None:
                 raise self.refusal

@@ -185,6 +185,23 @@ class TestSession:
             assert (await client.next_event())["code"] == 4001
         assert codes == [4001 if answered else 1006]
 
+    async def test_a_host_that_does_not_take_the_close_code_hears_its_own_error(self) -> None:
+        async def handler(ws: WebSocket) -> None:
+            await ws.accept()
+            await go_on.wait()
+            raise ZeroDivisionError
+
+        go_on = anyio.Event()
+
+        async def run() -> None:
+            async with hosted(handler).connect() as client:
+                client.close_error = LookupError("invalid close code 1011")
+                await client.accepted()
+                go_on.set()
+
+        with pytest.raises(LookupError):
+            await run()
+
     async def test_no_ping(self) -> None:
         errors: list[str] = []
 

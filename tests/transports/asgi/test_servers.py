@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
+from typing import Literal
 
 import anyio
 import hypercorn.asyncio
@@ -21,6 +22,7 @@ import trio
 import uvicorn
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin, Subprotocol
 
 from windsock.asgi import ASGI
 from windsock.core import App, Config, Disconnected, Request, Response, WebSocket
@@ -28,6 +30,7 @@ from windsock.core import App, Config, Disconnected, Request, Response, WebSocke
 TIMEOUT = 10.0
 
 Stop = Callable[[], object]
+Engine = Literal["websockets-sansio", "wsproto"]
 
 
 class Site:
@@ -39,10 +42,19 @@ class Site:
         self.seen = seen
 
     def connect(
-        self, path: str, **options: object
-    ) -> contextlib.AbstractContextManager[ClientConnection]:
-        uri = f"ws://127.0.0.1:{self.port}{path}"
-        return connect(uri, open_timeout=TIMEOUT, close_timeout=TIMEOUT, **options)  # type: ignore[arg-type]  # passed on
+        self,
+        path: str,
+        *,
+        subprotocols: Sequence[Subprotocol] | None = None,
+        origin: Origin | None = None,
+    ) -> ClientConnection:
+        return connect(
+            f"ws://127.0.0.1:{self.port}{path}",
+            subprotocols=subprotocols,
+            origin=origin,
+            open_timeout=TIMEOUT,
+            close_timeout=TIMEOUT,
+        )
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
@@ -124,7 +136,7 @@ def make_app(seen: Seen) -> App:
     return app
 
 
-def run_uvicorn(asgi: ASGI, listener: socket.socket, started: Future[Stop], ws: str) -> None:
+def run_uvicorn(asgi: ASGI, listener: socket.socket, started: Future[Stop], *, ws: Engine) -> None:
     settings = uvicorn.Config(
         asgi, ws=ws, lifespan="on", log_level="critical", timeout_graceful_shutdown=1
     )
@@ -162,8 +174,8 @@ def run_hypercorn_trio(asgi: ASGI, listener: socket.socket, started: Future[Stop
 
 
 RUNNERS: dict[str, Callable[[ASGI, socket.socket, Future[Stop]], None]] = {
-    "uvicorn": lambda *given: run_uvicorn(*given, "websockets-sansio"),
-    "uvicorn-wsproto": lambda *given: run_uvicorn(*given, "wsproto"),
+    "uvicorn": partial(run_uvicorn, ws="websockets-sansio"),
+    "uvicorn-wsproto": partial(run_uvicorn, ws="wsproto"),
     "hypercorn-asyncio": run_hypercorn_asyncio,
     "hypercorn-trio": run_hypercorn_trio,
 }
@@ -189,7 +201,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 
 
 def test_echo(site: Site) -> None:
-    with site.connect("/echo/a", subprotocols=["chat"]) as client:
+    with site.connect("/echo/a", subprotocols=[Subprotocol("chat")]) as client:
         assert client.subprotocol == "chat"
         assert client.response is not None
         assert client.response.headers["X-Name"] == "a"
@@ -229,7 +241,10 @@ def test_rejections(site: Site, path: str, status: int, body: bytes) -> None:
 
 
 def test_a_foreign_origin(site: Site) -> None:
-    with pytest.raises(InvalidStatus) as caught, site.connect("/return", origin="http://evil.io"):
+    with (
+        pytest.raises(InvalidStatus) as caught,
+        site.connect("/return", origin=Origin("http://evil.io")),
+    ):
         pass
     assert caught.value.response.status_code == 403
 

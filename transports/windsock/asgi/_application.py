@@ -67,6 +67,10 @@ class ASGI:
             raise
         finally:
             await link.end()
+        if link.host_error is not None:
+            # The session has logged it. The host must know that this connection is not at its end:
+            # daphne, which takes few close codes, then closes 1011.
+            raise link.host_error
 
     async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         link, channel = self._open(scope, receive, send)

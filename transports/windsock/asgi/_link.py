@@ -62,6 +62,8 @@ class AsgiLink:
         self._sending = False
         self._sends_in_a_row = 0
         self._refusal: Exception | None = None
+        self.host_error: Exception | None = None
+        """What the host raised from `send` that says nothing about the peer: the host's to see."""
         self._news: anyio.Event | None = None
         self._waiting = 0
         self._call: anyio.Event | None = None
@@ -169,6 +171,9 @@ class AsgiLink:
                     self._refusal = error
                     connection.drop_output()
                     break
+                except Exception as error:
+                    self.host_error = error
+                    raise
                 finally:
                     # A host whose `send` is cancelled has the event all the same, or drops it
                     # whole: it must not be given it twice.
