@@ -1,0 +1,285 @@
+"""Writes the parts of these pages that follow from the code: `python docs/generate.py`.
+
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`. The tests demand that
+every page is as this script leaves it.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+DOCS: Final = Path(__file__).parent
+ROOT: Final = DOCS.parent
+
+_PART: Final = re.compile(r"(<!-- generated: (?P<name>.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def main() -> None:
+    """Write every page anew."""
+    sys.path[:0] = [str(ROOT), str(ROOT / "core"), str(ROOT / "transports")]
+    for page in sorted(DOCS.rglob("*.md")):
+        found = page.read_text(encoding="utf-8")
+        wanted = generate(found)
+        if wanted != found:
+            page.write_text(wanted, encoding="utf-8")
+            print(f"{page.relative_to(ROOT)} is new")
+
+
+def generate(markdown: str) -> str:
+    """A page with its generated parts as they should be."""
+
+    def fill(match: re.Match[str]) -> str:
+        kind, *arguments = match["name"].split()
+        return f"{match[1]}\n{PARTS[kind](*arguments).strip()}\n\n{match[3]}"
+
+    return _PART.sub(fill, markdown)
+
+
+# The state diagrams
+
+
+def states(role: str) -> str:
+    """The transition table of a role as a diagram; what causes the same step shares an arrow."""
+    from windsock.core.protocol import state
+
+    table = {"server": state.SERVER, "client": state.CLIENT}[role]
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {next(iter(table)).name}"]
+    for source, steps in table.items():
+        causes: dict[state.State, list[str]] = {}
+        for given, target in steps.items():
+            if source is not target:
+                causes.setdefault(target, []).append(given.value)
+        for target, names in causes.items():
+            lines.append(f"    {source.name} --> {target.name}: {'<br>'.join(names)}")
+    return "\n".join([*lines, "    CLOSED --> [*]", "```"])
+
+
+# Tables of settings
+
+
+def settings(name: str) -> str:
+    """The fields of a dataclass: name, default, meaning."""
+    from windsock.core.protocol import config
+
+    lines = ["| field | default | meaning |", "|---|---|---|"]
+    cls = getattr(config, name)
+    for field, documentation in _attributes(cls):
+        default = inspect.signature(cls).parameters[field].default
+        lines.append(f"| `{field}` | {_number(default)} | {_one_line(documentation)} |")
+    return "\n".join(lines)
+
+
+def _number(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1024:
+        return f"{value // 1024} KiB" if value % 1024 == 0 and value != 4096 else str(value)
+    return f"`{value!r}`"
+
+
+# The public API
+
+
+def api(module_name: str, *names: str) -> str:
+    """The public names of a module, or those that are given, with their documentation."""
+    module = importlib.import_module(module_name)
+    return "\n\n".join(_describe(module, name) for name in names or sorted(module.__all__))
+
+
+_MADE_BY_WINDSOCK: Final = frozenset(
+    {"Connection", "HandshakeError", "Query", "Request", "Server", "WebSocket"}
+)
+"""Classes that users get, but do not make."""
+
+
+def _describe(module: ModuleType, name: str) -> str:
+    value = getattr(module, name)
+    heading = f"### `{name}`"
+    if inspect.isclass(value) and value.__doc__ is not None:
+        return "\n\n".join([heading, *_describe_class(value)])
+    if inspect.isfunction(value):
+        return "\n\n".join([heading, _signature(name, value), _docstring(value)])
+    return "\n\n".join([heading, _constant_docstring(value, name)])
+
+
+def _describe_class(cls: type[Any]) -> Iterator[str]:
+    bases = [base.__name__ for base in cls.__bases__ if base.__module__ != "builtins"]
+    bases += [base.__name__ for base in cls.__bases__ if issubclass(base, Exception)]
+    kinds = [name for name in dict.fromkeys(bases) if name not in {"Exception", "Enum"}]
+    if kinds:
+        yield f"A kind of {', '.join(f'`{name}`' for name in kinds)}."
+    constructor = vars(cls).get("__init__")
+    if constructor is not None and cls.__name__ not in _MADE_BY_WINDSOCK:
+        yield _signature(cls.__name__, constructor)
+    yield _docstring(cls)
+    if constructor is not None and cls.__name__ not in _MADE_BY_WINDSOCK:
+        if constructor.__doc__ and not _is_generated(constructor):
+            yield _docstring(constructor)
+    items: list[str] = []
+    for name, documentation in _attributes(cls):
+        items.append(f"- `{name}`: {_one_line(documentation)}")
+    methods: list[str] = []
+    for name, member in vars(cls).items():
+        if name.startswith("_"):
+            continue
+        if isinstance(member, property):
+            items.append(f"- `{name}`: {_one_line(inspect.getdoc(member) or '')}")
+        elif isinstance(member, (classmethod, staticmethod)) or inspect.isfunction(member):
+            function = getattr(cls, name)
+            methods += [f"#### `{cls.__name__}.{name}`", _signature(name, function)]
+            methods.append(_docstring(function))
+    if items:
+        yield "\n".join(items)
+    yield from methods
+
+
+def _is_generated(function: Callable[..., Any]) -> bool:
+    return function.__code__.co_filename.startswith("<")
+
+
+def _signature(name: str, function: Callable[..., Any]) -> str:
+    """As the source has it, one line where that fits."""
+    function = inspect.unwrap(function)
+    if _is_generated(function):  # a dataclass: its fields say it all
+        return f"```text\n{name}(…)\n```"
+    node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    context_manager = any("contextmanager" in ast.unparse(d) for d in node.decorator_list)
+    arguments = node.args
+    if arguments.args and arguments.args[0].arg in {"self", "cls"}:
+        del arguments.args[0]
+    for argument in [*arguments.args, *arguments.kwonlyargs]:
+        if argument.annotation is not None and ast.unparse(argument.annotation) == "Any":
+            argument.annotation = None
+    prefix = "async " if isinstance(node, ast.AsyncFunctionDef) and not context_manager else ""
+    prefix = "async with " if context_manager else prefix
+    returns = "" if node.returns is None or context_manager else f" -> {ast.unparse(node.returns)}"
+    returns = "" if node.name == "__init__" else returns
+    line = f"{prefix}{name}({ast.unparse(arguments)}){returns}"
+    if len(line) > 96:
+        line = f"{prefix}{name}(\n    {_split(ast.unparse(arguments))}\n){returns}"
+    return f"```text\n{line}\n```"
+
+
+def _split(arguments: str) -> str:
+    """One argument a line."""
+    depth, parts, part = 0, [], ""
+    for character in arguments:
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and depth == 0:
+            parts.append(part.strip())
+            part = ""
+        else:
+            part += character
+    return ",\n    ".join([*parts, part.strip()])
+
+
+def _docstring(value: object) -> str:
+    """A docstring as Markdown: the sections Args, Returns, Raises and Attributes become lists."""
+    text = inspect.getdoc(value)
+    assert text, f"{value!r} has no docstring"
+    blocks: list[str] = []
+    for block in text.split("\n\n"):
+        first, _, rest = block.partition("\n")
+        if first in {"Args:", "Returns:", "Raises:", "Attributes:"}:
+            blocks.append(f"{first}\n\n{_items(textwrap.dedent(rest), first)}")
+        else:
+            blocks.append(block)
+    return "\n\n".join(blocks)
+
+
+def _items(text: str, section: str) -> str:
+    items = re.sub(r"\n +", " ", text).split("\n")
+    if section == "Returns:":
+        return " ".join(items)
+    return "\n".join(re.sub(r"^([\w, ]+?)( \(.*?\))?: ", r"- `\1`\2: ", item) for item in items)
+
+
+def _constant_docstring(value: object, name: str) -> str:
+    from windsock.core import Status
+
+    if isinstance(value, Status):
+        return f"What `next_event` returns: {dict(_attributes(Status))[name]}"
+    explained = {
+        "Event": "Whatever `next_event` returns that is not a `Status`: `str` and `bytes` are the "
+        "peer's messages, the others are the classes below and above.",
+        "Application": "What servers serve: an `App`, or a coroutine function that takes every "
+        "`WebSocket`.",
+    }
+    return explained[name]
+
+
+def _attributes(cls: type[Any]) -> list[tuple[str, str]]:
+    """Attributes with a docstring after them, of the class or of `self` in its constructor."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    found = list(_documented(tree.body))
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            found += _documented(node.body)
+    return found
+
+
+def _documented(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
+    for statement, following in zip(body, [*body[1:], ast.Pass()], strict=True):
+        if isinstance(statement, ast.AnnAssign):
+            target: ast.expr = statement.target
+        elif isinstance(statement, ast.Assign):
+            target = statement.targets[0]
+        else:
+            continue
+        name = target.attr if isinstance(target, ast.Attribute) else ast.unparse(target)
+        if name.startswith("_"):
+            continue
+        match following:
+            case ast.Expr(value=ast.Constant(value=str(text))):
+                yield name, inspect.cleandoc(text)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+# The support matrix
+
+
+def matrix() -> str:
+    """What the behaviour suite asserts, by transport, and where a host does something else."""
+    behaviours = importlib.import_module("tests.behaviour.exceptions")
+    hosts = list(importlib.import_module("tests.behaviour.hosts").HOSTS)
+    hosts.remove("memory")  # it is no host that anybody runs
+    notes: dict[tuple[str, str], int] = {}
+    lines = [f"| behaviour | {' | '.join(hosts)} |", "|---" * (len(hosts) + 1) + "|"]
+    for behaviour, rule in behaviours.BEHAVIOURS.items():
+        cells: list[str] = []
+        for host in hosts:
+            deviation = behaviours.EXCEPTIONS.get((host, behaviour))
+            if deviation is None:
+                cells.append("yes")
+                continue
+            key = (deviation.instead, deviation.why)
+            number = notes.setdefault(key, len(notes) + 1)
+            cells.append(f"({number})")
+        lines.append(f"| {_one_line(rule)} | {' | '.join(cells)} |")
+    lines += ["", "Where it says a number, this happens instead:", ""]
+    for (instead, why), number in notes.items():
+        lines.append(f"{number}. {instead[0].upper()}{instead[1:]}: {why}.")
+    return "\n".join(lines)
+
+
+PARTS: Final[dict[str, Callable[..., str]]] = {
+    "states": states,
+    "settings": settings,
+    "api": api,
+    "matrix": matrix,
+}
+
+if __name__ == "__main__":
+    main()
