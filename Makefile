@@ -88,7 +88,7 @@ smoke: dist
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && set -ex && \
 	$(BIN)/python -m venv "$$dir/venv" && \
 	"$$dir/venv/bin/python" -m pip --disable-pip-version-check --quiet install \
-	    -c $(LOCK) "$$(echo dist/windsock-*.whl)[trio]" && \
+	    -c $(LOCK) "$$(echo dist/windsock-*.whl)[trio,asgi]" && \
 	cp tests/smoke/smoke.py "$$dir" && cd "$$dir" && venv/bin/python -I smoke.py
 
 # -- upkeep ------------------------------------------------------------------------------------
