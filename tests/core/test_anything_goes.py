@@ -76,6 +76,7 @@ class Anything(RuleBasedStateMachine):
         self.closed = 0
         self.greeted = 0
         self.paused = False
+        self.hold_end = False
         self.backlog = 0
         self.connection: Connection
         self.seen: State
@@ -99,7 +100,7 @@ class Anything(RuleBasedStateMachine):
 
     def pull(self) -> None:
         for _ in range(10_000):
-            event = self.connection.next_event()
+            event = self.connection.next_event(hold_end=self.hold_end)
             self.check_move()
             if isinstance(event, Status):
                 self.paused = event is PAUSED
@@ -194,6 +195,10 @@ class Anything(RuleBasedStateMachine):
             self.connection.resume_reading(self.now)
 
     # The user
+
+    @rule(hold_end=st.booleans())
+    def answers_first(self, hold_end: bool) -> None:
+        self.hold_end = hold_end
 
     @rule(message=VALUES)
     def send(self, message: Any) -> None:

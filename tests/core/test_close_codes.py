@@ -13,12 +13,15 @@ from windsock.core.protocol.errors import LocalProtocolError
 def test_every_code() -> None:
     """RFC 6455 §7.4: those in the registry that a frame may hold, and 3000 to 4999."""
     allowed = {1000, 1001, 1002, 1003, *range(1007, 1014), *range(3000, 5000)}
-    for code in range(65536):
-        if code in allowed:
-            check_close(code, "")
-        else:
-            with pytest.raises(LocalProtocolError, match=f"close code {code} must not be sent"):
-                check_close(code, "")
+    assert {code for code in range(65536) if may_be_sent(code)} == allowed
+
+
+def may_be_sent(code: int) -> bool:
+    try:
+        check_close(code, "")
+    except LocalProtocolError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("code", [-1, 65536, 10**9])

@@ -24,7 +24,8 @@ from tests.core.helpers import (
     parse_frames,
     pull,
 )
-from windsock.core.protocol.config import Config
+from windsock.core.protocol.config import Config, Deflate
+from windsock.core.protocol.connection import Connection
 from windsock.core.protocol.errors import Disconnected, LocalProtocolError
 from windsock.core.protocol.events import NEED_DATA, Closed, Ping, Pong
 from windsock.core.protocol.frames import Role
@@ -342,6 +343,85 @@ def test_a_message_over_the_limit(role: Role) -> None:
         .emits(Closed(1009, "message over 10 bytes", False, False))
         .sends(Frame(CLOSE, close_payload(1009, "message over 10 bytes")))
     )
+
+
+# The end may wait until what came before it is answered
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_close_frame_waits_for_answers(role: Role, compressed: bool) -> None:
+    """An echo of what came before it goes out before our Close frame does."""
+    if compressed:
+        pair = Pair(Config(compression=Deflate()))
+        connection: Connection = pair.server if role is Role.SERVER else pair.client
+    else:
+        connection = open_connection(role)
+    data = frame_from(other(role), TEXT, b"a") + frame_from(other(role), CLOSE, BYE)
+    connection.receive_data(data, 0)
+    assert connection.next_event(hold_end=True) == "a"
+    assert connection.next_event(hold_end=True) is NEED_DATA
+    assert connection.next_event(hold_end=True) is NEED_DATA
+    assert connection.state is State.OPEN
+    connection.receive_data(b"late" * 1000, 0)
+    connection.send("a")
+    connection.ping(b"", 0)
+    connection.pong(b"")
+    assert connection.next_event() == Closed(1000, "bye", True, True)
+    sent = [frame.opcode for frame in parse_frames(connection.data_to_send(), role)]
+    assert sent == [TEXT, PING, PONG, CLOSE]
+
+
+def held(role: Role, config: Config | None = None, end: bytes | None = None) -> Playbook:
+    book = Playbook(role, config)
+    book.connection.receive_data(end or frame_from(other(role), CLOSE, BYE), 0)
+    assert book.connection.next_event(hold_end=True) is NEED_DATA
+    return book
+
+
+def test_the_end_does_not_wait_for_long(role: Role) -> None:
+    book = held(role).due(0.25).at(0.2)
+    assert book.connection.next_event(hold_end=True) is NEED_DATA
+    book.is_now(State.OPEN).at(0.25).is_now(State.DRAINING, half_close=role is Role.SERVER)
+    assert book.connection.next_event(hold_end=True) == Closed(1000, "bye", True, True)
+    book.sends(Frame(CLOSE, BYE))
+
+
+def test_keepalive_goes_on_while_the_end_waits(role: Role) -> None:
+    book = held(role, Config(ping_interval=0.1)).at(0.1)
+    (ping,) = parse_frames(book.connection.data_to_send(), role)
+    assert ping.opcode == PING
+
+
+def test_a_violation_waits_as_well(role: Role) -> None:
+    book = held(role, end=frame_from(other(role), TEXT, b"\xff"))
+    reason = "text that is not UTF-8"
+    book.sends_text("answer").emits(Closed(1007, reason, False, False))
+    book.sends(Frame(TEXT, b"answer"), Frame(CLOSE, close_payload(1007, reason)))
+
+
+def test_the_end_of_the_stream_behind_a_close_frame_that_waits(role: Role) -> None:
+    book = held(role).eof()
+    assert book.connection.next_event(hold_end=True) is NEED_DATA
+    book.emits(Closed(1000, "bye", True, True)).sends(Frame(CLOSE, BYE)).kernel_holds(0)
+    book.is_now(State.CLOSED)
+
+
+def test_a_failed_write_ends_the_waiting(role: Role) -> None:
+    held(role).write_fails().emits(Closed(1000, "bye", True, True)).is_now(State.CLOSED).sends()
+
+
+def test_we_close_while_the_peers_close_frame_waits(role: Role) -> None:
+    (
+        held(role)
+        .closes(1001, "ours")
+        .emits(Closed(1001, "ours", True, False))
+        .sends(Frame(CLOSE, close_payload(1001, "ours")))
+    )
+
+
+def test_nothing_waits_once_we_have_closed(role: Role) -> None:
+    book = Playbook(role).closes().receives(CLOSE, BYE)
+    assert book.connection.next_event(hold_end=True) == Closed(1000, "", True, False)
 
 
 # What the user is told

@@ -9,6 +9,8 @@ import zlib
 from typing import Any
 
 import pytest
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import TextMessage
 
 from tests.core.helpers import (
     BINARY,
@@ -284,6 +286,20 @@ def test_control_frames_are_never_compressed(role: Role) -> None:
     ):
         (sent,) = parse_frames(data, role)
         assert sent.rsv == 0
+
+
+def test_the_extension_compresses_fragments_too() -> None:
+    """Nothing here sends any, but wsproto's interface has them."""
+    extension = BoundedDeflate(AGREED, Deflate(), client=False, max_message_size=1)
+    server = Connection(ConnectionType.SERVER, [extension])
+    parts = [
+        TextMessage(data="Hel", message_finished=False),
+        TextMessage(data="", message_finished=False),
+        TextMessage(data="lo"),
+    ]
+    data = b"".join(bytes(server.send(part)) for part in parts)
+    assert [sent.rsv for sent in parse_frames(data, Role.SERVER)] == [RSV1, 0, 0]
+    assert decode(data, to=Role.CLIENT, config=CONFIG, deflate=AGREED) == ["Hello"]
 
 
 def test_the_extension_as_wsproto_sees_it() -> None:

@@ -380,6 +380,40 @@ def test_a_message_in_progress(role: Role) -> None:
     assert progress == [i >= header and i < len(data) - 1 for i in range(len(data))]
 
 
+def test_the_buffer_forgets_what_was_pulled_before_more_comes(role: Role) -> None:
+    engine = FrameEngine(role, Config())
+    data = sent_to(role, Frame(BINARY, bytes(1000)))
+    engine.receive_data(data * 200)
+    for _ in range(100):
+        assert engine.next_event() == bytes(1000)
+    engine.receive_data(data)
+    assert len(engine._buffer) == engine.buffered == 101 * len(data)
+    assert pull_frames(engine) == [bytes(1000)] * 101
+
+
+@pytest.mark.parametrize("end", [Frame(CLOSE), Frame(3)])
+def test_nothing_is_kept_after_the_end(role: Role, end: Frame) -> None:
+    engine = FrameEngine(role, Config())
+    feed_frames(engine, [sent_to(role, end)])
+    feed_frames(engine, [bytes(1000)] * 10)
+    assert len(engine._buffer) == 0
+
+
+@pytest.mark.parametrize("fast_lane", [True, False])
+def test_the_peers_close_frame_does_not_keep_us_from_sending(role: Role, fast_lane: bool) -> None:
+    engine = FrameEngine(role, Config(), fast_lane=fast_lane)
+    feed_frames(engine, [sent_to(role, Frame(CLOSE))])
+    data = engine.encode_message("late") + engine.encode_ping(b"") + engine.encode_pong(b"")
+    data += engine.encode_message(b"later") + engine.encode_close(1000, "")
+    assert parse_frames(data, role) == [
+        Frame(TEXT, b"late"),
+        Frame(PING),
+        Frame(PONG),
+        Frame(BINARY, b"later"),
+        Frame(CLOSE, close_payload(1000)),
+    ]
+
+
 def test_the_buffer_does_not_keep_what_has_been_read(role: Role) -> None:
     """A frame's end never falls on a read's end, and still the buffer does not grow."""
     engine = FrameEngine(role, Config())

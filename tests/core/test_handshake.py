@@ -21,6 +21,7 @@ from windsock.core.protocol.handshake import (
     check_answer,
     check_fields,
     check_head,
+    check_hosted_request,
     check_request,
     origin_allowed,
     request_headers,
@@ -289,6 +290,27 @@ def test_a_head_that_somebody_else_parsed() -> None:
         ("Sec-WebSocket-Protocol", "c"),
     ]
     assert check_request(a_head(*lines), Config()) == Offer(KEY, ("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "offered", "found"),
+    [
+        ([], [], ()),
+        ([], ["a", "b"], ("a", "b")),
+        ([], ["a, b", "c"], ("a", "b", "c")),
+        ([], ["a b"], 400),
+        ([], ["a", "a"], 400),
+        ([("Host", "é")], [], 400),
+        ([("Sec-WebSocket-Key", "\x01")], [], 400),
+        ([("Host", "h"), ("Origin", "http://h")], [], ()),
+        ([("Host", "h"), ("Origin", "http://evil")], [], 403),
+    ],
+)
+def test_what_is_left_to_check_behind_a_host_server(
+    lines: list[tuple[str, str]], offered: list[str], found: tuple[str, ...] | int
+) -> None:
+    checked = check_hosted_request(a_head(*lines), offered, Config())
+    assert (checked.status if isinstance(checked, Refusal) else checked) == found
 
 
 @pytest.mark.parametrize(

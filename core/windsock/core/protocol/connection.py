@@ -14,6 +14,7 @@ Times are seconds on any monotonic clock of the caller's.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
 from typing import Final
@@ -54,7 +55,7 @@ Message = str | bytes | bytearray | memoryview
 _AWAITING: Final = frozenset({State.AWAITING_REQUEST, State.AWAITING_RESPONSE})
 
 
-class Connection:
+class Connection(ABC):
     """What both roles share: everything from the moment the WebSocket is open."""
 
     __slots__ = (
@@ -497,15 +498,17 @@ class Connection:
         if trailing:
             self._frames.receive_data(trailing)
 
+    @abstractmethod
     def _feed_handshake(self, data: bytes) -> None:
-        raise NotImplementedError
+        """What the peer sent before the WebSocket is open, b"" for the end of its stream."""
 
+    @abstractmethod
     def _advance_handshake(self) -> bool:
         """Look for the next step of the handshake; whether there was one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _handshake_timed_out(self) -> None:
-        raise NotImplementedError
+        """There was none in time."""
 
 
 def _check_control_payload(payload: bytes) -> None:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Final
 
-from wsproto.connection import Connection, ConnectionType
+from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, TextMessage
+from wsproto.events import Event as WsprotoEvent
 from wsproto.events import Ping as WsprotoPing
 from wsproto.events import Pong as WsprotoPong
 from wsproto.frame_protocol import CloseReason
@@ -129,10 +130,7 @@ class FrameEngine:
                 client=self._client,
                 max_message_size=config.max_message_size,
             )
-        self._wsproto = Connection(
-            ConnectionType.CLIENT if self._client else ConnectionType.SERVER,
-            [self._deflate] if self._deflate is not None else [],
-        )
+        self._wsproto = self._new_wsproto()
         self._fast_lane = fast_lane
         self._buffer = bytearray()
         self._position = 0
@@ -152,10 +150,18 @@ class FrameEngine:
         self._text_parts: StringIO | None = None
         self._binary_parts: bytearray | None = None
 
+    def _new_wsproto(self) -> Connection:
+        return Connection(
+            ConnectionType.CLIENT if self._client else ConnectionType.SERVER,
+            [self._deflate] if self._deflate is not None else [],
+        )
+
     # Receiving
 
     def receive_data(self, data: bytes) -> None:
         """More bytes of the peer."""
+        if self._ended:
+            return
         if self._position == len(self._buffer):
             self._buffer.clear()
             self._position = 0
@@ -322,7 +328,8 @@ class FrameEngine:
                 self._events.append(Ping(bytes(event.payload)))
             elif isinstance(event, WsprotoPong):
                 self._events.append(PongFrame(bytes(event.payload)))
-            elif isinstance(event, CloseConnection):
+            else:
+                assert isinstance(event, CloseConnection)
                 self._events.append(self._judge_close(int(event.code), event.reason or ""))
 
     def _judge_close(self, code: int, reason: str) -> CloseFrame | Violation:
@@ -382,8 +389,8 @@ class FrameEngine:
         """One complete message as one frame."""
         if not self._fast_lane or self._deflate is not None:
             if isinstance(message, str):
-                return bytes(self._wsproto.send(TextMessage(data=message)))
-            return bytes(self._wsproto.send(BytesMessage(data=message)))
+                return self._encode(TextMessage(data=message))
+            return self._encode(BytesMessage(data=message))
         if isinstance(message, str):
             payload, first = message.encode(), _FIN | _TEXT
         else:
@@ -403,14 +410,21 @@ class FrameEngine:
 
     def encode_ping(self, payload: bytes) -> bytes:
         """A Ping frame; `payload` has at most 125 bytes."""
-        return bytes(self._wsproto.send(WsprotoPing(payload=payload)))
+        return self._encode(WsprotoPing(payload=payload))
 
     def encode_pong(self, payload: bytes) -> bytes:
         """A Pong frame; `payload` has at most 125 bytes."""
-        return bytes(self._wsproto.send(WsprotoPong(payload=payload)))
+        return self._encode(WsprotoPong(payload=payload))
 
     def encode_close(self, code: int, reason: str) -> bytes:
         """A Close frame, empty for 1005; nothing can be sent after it."""
         if code == 1005:
-            return bytes(self._wsproto.send(CloseConnection(code=CloseReason.NO_STATUS_RCVD)))
-        return bytes(self._wsproto.send(CloseConnection(code=code, reason=reason)))
+            return self._encode(CloseConnection(code=CloseReason.NO_STATUS_RCVD))
+        return self._encode(CloseConnection(code=code, reason=reason))
+
+    def _encode(self, event: WsprotoEvent) -> bytes:
+        if self._wsproto.state is ConnectionState.REMOTE_CLOSING:
+            # Nothing but a Close frame can be sent through it any more, though ours may wait
+            # until the application has answered what came before the peer's.
+            self._wsproto = self._new_wsproto()
+        return bytes(self._wsproto.send(event))
