@@ -290,6 +290,8 @@ def test_a_head_that_somebody_else_parsed() -> None:
         ("Sec-WebSocket-Protocol", "c"),
     ]
     assert check_request(a_head(*lines), Config()) == Offer(KEY, ("a", "b", "c"))
+    for wrong in (lines[1:], [*lines, ("host", "h")]):
+        assert check_request(a_head(*wrong), Config()) == Refusal(400, "one Host is needed")
 
 
 @pytest.mark.parametrize(
