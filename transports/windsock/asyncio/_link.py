@@ -184,6 +184,8 @@ class AsyncioLink(asyncio.Protocol):
             self._transport.abort()
 
     def _close(self, transport: asyncio.Transport) -> None:
+        if transport.is_closing():
+            return  # a TLS transport has begun to, and forgets itself when told twice
         if transport.get_write_buffer_size() == 0:
             transport.close()
         else:
