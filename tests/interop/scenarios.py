@@ -26,7 +26,8 @@ SCENARIOS: Final = (
     "windsock closes",
     "rejection status",
     "rejection body",
-    "message right after the handshake",
+    "peer sends at once",
+    "windsock sends at once",
     "compression",
     "compression without context takeover",
     "compression declined",
@@ -35,29 +36,64 @@ SCENARIOS: Final = (
     "IPv6",
 )
 
+_WAITS: Final = "it has no way to send together with its opening handshake"
+_NO_EXTENSIONS: Final = "it has no extensions"
+_ASGI_PING: Final = "ASGI has no Ping"
+_ASGI_FRAGMENTS: Final = "ASGI has whole messages only"
+_ASGI_TAKEOVER: Final = "the ASGI server negotiates compression, and has no setting for this"
+
+_UVICORN_EARLY: Final = "uvicorn drops what comes together with the opening handshake"
+_HYPERCORN_CLOSE: Final = "hypercorn tells the application 1006, whatever the Close frame says"
+
 # (peer, scenario): why not. Peers are named as in clients/ and servers/.
 CLIENTS_CANNOT: Final[dict[tuple[str, str], str]] = {
     ("trio-websocket", "peer sends fragments"): "its send_message sends whole messages only",
-    ("trio-websocket", "compression"): "it has no extensions",
-    ("trio-websocket", "compression without context takeover"): "it has no extensions",
-    ("trio-websocket", "compression declined"): "it has no extensions",
+    ("trio-websocket", "compression"): _NO_EXTENSIONS,
+    ("trio-websocket", "compression without context takeover"): _NO_EXTENSIONS,
+    ("trio-websocket", "compression declined"): _NO_EXTENSIONS,
+    ("websockets-asyncio", "peer sends at once"): _WAITS,
+    ("websockets-trio", "peer sends at once"): _WAITS,
+    ("websockets-threads", "peer sends at once"): _WAITS,
+    ("trio-websocket", "peer sends at once"): _WAITS,
+    ("aiohttp", "peer sends at once"): _WAITS,
+    ("websocket-client", "peer sends at once"): _WAITS,
+    ("node-ws", "peer sends at once"): _WAITS,
     ("aiohttp", "peer sends fragments"): "its public API sends whole messages only",
     ("aiohttp", "rejection body"): "its WSServerHandshakeError has no body",
-    ("websocket-client", "compression"): "it has no extensions",
-    ("websocket-client", "compression without context takeover"): "it has no extensions",
-    ("websocket-client", "compression declined"): "it has no extensions",
+    ("websocket-client", "compression"): _NO_EXTENSIONS,
+    ("websocket-client", "compression without context takeover"): _NO_EXTENSIONS,
+    ("websocket-client", "compression declined"): _NO_EXTENSIONS,
 }
 
-_ASGI_TAKEOVER: Final = "the ASGI server negotiates compression, and has no setting for this"
-
 SERVERS_OF_OURS_CANNOT: Final[dict[tuple[str, str], str]] = {
-    ("uvicorn-websockets", "windsock pings"): "ASGI has no Ping",
-    ("uvicorn-wsproto", "windsock pings"): "ASGI has no Ping",
+    ("uvicorn-websockets", "peer sends at once"): _UVICORN_EARLY,
+    ("uvicorn-wsproto", "peer sends at once"): _UVICORN_EARLY,
+    ("uvicorn-websockets", "windsock pings"): _ASGI_PING,
+    ("uvicorn-wsproto", "windsock pings"): _ASGI_PING,
     ("uvicorn-websockets", "compression without context takeover"): _ASGI_TAKEOVER,
     ("uvicorn-wsproto", "compression without context takeover"): _ASGI_TAKEOVER,
 }
 
-SERVERS_CANNOT: Final[dict[tuple[str, str], str]] = {}
+_ASGI_SERVERS: Final = (
+    "uvicorn-websockets",
+    "uvicorn-wsproto",
+    "hypercorn-asyncio",
+    "hypercorn-trio",
+)
+
+SERVERS_CANNOT: Final[dict[tuple[str, str], str]] = {
+    ("trio-websocket", "peer sends fragments"): "its send_message sends whole messages only",
+    ("trio-websocket", "compression"): _NO_EXTENSIONS,
+    ("trio-websocket", "compression without context takeover"): _NO_EXTENSIONS,
+    ("aiohttp", "peer sends fragments"): "its public API sends whole messages only",
+    **{(server, "peer sends fragments"): _ASGI_FRAGMENTS for server in _ASGI_SERVERS},
+    **{(server, "peer pings"): _ASGI_PING for server in _ASGI_SERVERS},
+    ("trio-websocket", "Unix socket"): "its server fails at the name of a Unix listener",
+    ("hypercorn-asyncio", "windsock closes"): _HYPERCORN_CLOSE,
+    ("hypercorn-trio", "windsock closes"): _HYPERCORN_CLOSE,
+    ("hypercorn-asyncio", "compression declined"): "it always accepts compression",
+    ("hypercorn-trio", "compression declined"): "it always accepts compression",
+}
 
 ScenarioT = TypeVar("ScenarioT", bound=Callable[..., None])
 

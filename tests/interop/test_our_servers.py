@@ -232,8 +232,15 @@ def test_rejection_body(connect: Open) -> None:
     assert refused.value.body == b"no tea here"
 
 
-@scenario("message right after the handshake")
-def test_message_right_after_the_handshake(connect: Open) -> None:
+@scenario("peer sends at once")
+def test_client_sends_at_once(connect: Open) -> None:
+    with connect("/echo", early="first") as socket:
+        assert socket.receive() == "first"
+        assert_echo(socket, "second")
+
+
+@scenario("windsock sends at once")
+def test_server_sends_at_once(connect: Open) -> None:
     with connect("/greet") as socket:
         assert socket.receive() == "first"
         assert socket.receive() == b"second"

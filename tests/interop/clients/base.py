@@ -29,6 +29,8 @@ class Offer:
     subprotocols: tuple[str, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     compression: Compression = Compression.NONE
+    early: str | None = None
+    """A message that goes out together with the handshake, from clients that can do so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from wsproto import ConnectionType, WSConnection, events
-from wsproto.connection import ConnectionState
+from wsproto.connection import Connection, ConnectionState
 from wsproto.extensions import PerMessageDeflate
 
 from tests.interop.loops import TIMEOUT
@@ -28,7 +28,7 @@ class WsprotoSocket(ClientSocket):
     def open(self, place: Place, offer: Offer) -> None:
         """Do the opening handshake."""
         deflate = offer.compression is Compression.DEFLATE
-        self._send(
+        request = self._connection.send(
             events.Request(
                 host=place.authority,
                 target=offer.target,
@@ -37,6 +37,10 @@ class WsprotoSocket(ClientSocket):
                 extensions=[PerMessageDeflate()] if deflate else [],
             )
         )
+        if offer.early is not None:  # wsproto itself would wait for the answer
+            early = Connection(ConnectionType.CLIENT)
+            request += early.send(events.TextMessage(data=offer.early))
+        self._socket.sendall(request)
         answer = self._next()
         if isinstance(answer, events.RejectConnection):
             raise Refused(answer.status_code, self._body(answer))
@@ -62,7 +66,9 @@ class WsprotoSocket(ClientSocket):
 
     def _next(self) -> events.Event:
         while not self._events:
-            self._connection.receive_data(self._socket.recv(65536) or None)
+            data = self._socket.recv(65536)
+            assert data, "the server hung up"
+            self._connection.receive_data(data)
             self._events.extend(self._connection.events())
         return self._events.popleft()
 
