@@ -282,9 +282,13 @@ class Client:
         self._gone = True
         self.give({"type": "websocket.disconnect", "code": code, "reason": reason})
 
-    def abort(self) -> None:
-        """Vanish."""
+    def vanish(self) -> None:
+        """Be gone without the application being told other than by `send`."""
         self._gone = True
+
+    def abort(self) -> None:
+        """Vanish, and have the application told so."""
+        self.vanish()
         kind = self.scope["type"]
         gone = {"code": 1006} if kind == "websocket" else {}
         self.give({"type": f"{kind}.disconnect", **gone})

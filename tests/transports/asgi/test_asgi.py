@@ -255,6 +255,18 @@ class TestPeerGone:
             await client.accepted()
             client.close(4011)
 
+    async def test_gone_before_the_rejection(self) -> None:
+        async def handler(ws: WebSocket) -> None:
+            await go_on.wait()
+            await ws.reject(404)
+
+        go_on = anyio.Event()
+        async with hosted(handler).connect() as client:
+            await settle()
+            client.vanish()
+            go_on.set()
+        assert client.events == []
+
     async def test_what_came_before_the_end_is_still_received(self) -> None:
         got: list[str | bytes] = []
 
@@ -555,6 +567,21 @@ class TestHttp:
             async with hosted(self.app()).request(target) as client:
                 assert (await client.response())[0] == status
         assert len(caplog.records) == 1
+
+    async def test_gone_before_the_response(self) -> None:
+        app = App()
+
+        @app.http("/")
+        async def page(request: Request) -> Response:
+            await go_on.wait()
+            return Response("late")
+
+        go_on = anyio.Event()
+        async with hosted(app).request("/") as client:
+            await settle()
+            client.abort()
+            go_on.set()
+        assert client.events == []
 
     async def test_gone_within_the_body(self) -> None:
         client_host = hosted(self.app())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Final
 
 import anyio
 import anyio.lowlevel
 
-from windsock.core import State
+from windsock.core import Disconnected, State
 from windsock.core.app.channel import Channel
 from windsock.core.app.link import SupportsServing
 from windsock.core.app.session import going_away
@@ -74,19 +75,64 @@ class AsgiLink:
 
     async def wait(self) -> None:
         connection = self._connection
-        if connection.has_output and not self._sending:
+        if connection.backlog and not self._sending:
             await self._flush()
-        elif self._reading or not connection.readable:
+            return
+        if self._reading or not connection.readable:
             await self._wait_for_news()
-        else:
-            await self._read()
+            return
+        event: AsgiEvent | None = None
+        self._reading = True
+        try:
+            if connection.state is _OPEN:
+                event = await self._reader.read()
+            else:
+                event = await self._read_until_deadline()
+        except OSError:
+            event = {"type": "websocket.disconnect", "code": 1006}
+        finally:
+            self._reading = False
+            self._reads += 1
+            if self._dormant:
+                self._call_attendant()
+            if event is None or self._news is not None:
+                self._tell()  # there is news, or another task that waits must read instead
+        if event is not None:
+            connection.receive_event(event)
+            self._channel.pump()
 
     async def drain(self) -> None:
         connection = self._connection
         while self._sending and connection.backlog and self._refusal is None:
             await self._wait_for_news()
-        await self._flush()
+        if connection.backlog and self._refusal is None:
+            self._sending = True
+            try:
+                while (event := connection.next_output()) is not None:
+                    try:
+                        if event["type"] == "websocket.send":
+                            await self._send(event)
+                        else:
+                            await self._send_shielded(event)
+                    finally:
+                        # A host whose `send` is cancelled has the event all the same, or drops
+                        # it whole: it must not be given it twice.
+                        connection.output_sent()
+            except _REFUSALS as error:
+                self._refusal = error
+            except Exception as error:
+                self.host_error = error
+                raise
+            finally:
+                self._sending = False
+                if self._news is not None:
+                    self._tell()
+            self._sends_in_a_row += 1
+            if self._sends_in_a_row >= _MAX_SENDS_IN_A_ROW:
+                self._sends_in_a_row = 0
+                await anyio.lowlevel.checkpoint()
         if self._refusal is not None:
+            await self._hear_why()
             raise connection.disconnected() from self._refusal
 
     def flush_soon(self) -> None:
@@ -119,26 +165,6 @@ class AsgiLink:
 
     # Reading
 
-    async def _read(self) -> None:
-        event: AsgiEvent | None = None
-        self._reading = True
-        try:
-            if self._connection.state is _OPEN:
-                event = await self._reader.read()
-            else:
-                event = await self._read_until_deadline()
-        except OSError:
-            event = {"type": "websocket.disconnect", "code": 1006}
-        finally:
-            self._reading = False
-            self._reads += 1
-            if self._dormant:
-                self._call_attendant()
-            if event is None:
-                self._tell()  # another task that waits must read instead
-        if event is not None:
-            self._feed(event)
-
     async def _read_until_deadline(self) -> AsgiEvent | None:
         due = self._connection.deadline()
         event = None
@@ -149,44 +175,11 @@ class AsgiLink:
             self._channel.pump()
         return event
 
-    def _feed(self, event: AsgiEvent) -> None:
-        self._connection.receive_event(event)
-        self._channel.pump()
-        if self._news is not None:
-            self._tell()
-
     # Writing
 
     async def _flush(self) -> None:
-        connection = self._connection
-        self._sending = True
-        try:
-            while (event := connection.next_output()) is not None:
-                try:
-                    if event["type"] == "websocket.send":
-                        await self._send(event)
-                    else:
-                        await self._send_shielded(event)
-                except _REFUSALS as error:
-                    self._refusal = error
-                    connection.drop_output()
-                    break
-                except Exception as error:
-                    self.host_error = error
-                    raise
-                finally:
-                    # A host whose `send` is cancelled has the event all the same, or drops it
-                    # whole: it must not be given it twice.
-                    connection.output_sent()
-        finally:
-            self._sending = False
-            self._tell()
-        if self._refusal is not None:
-            await self._hear_why()
-        self._sends_in_a_row += 1
-        if self._sends_in_a_row >= _MAX_SENDS_IN_A_ROW:
-            self._sends_in_a_row = 0
-            await anyio.lowlevel.checkpoint()
+        with contextlib.suppress(Disconnected):  # whoever sends next is told
+            await self.drain()
 
     async def _send_shielded(self, event: AsgiEvent) -> None:
         """What opens or ends a connection is sent even if the task is cancelled: a host that lost
@@ -196,13 +189,12 @@ class AsgiLink:
 
     async def _hear_why(self) -> None:
         """Read up to the event that says why the host takes no more, so that the code is known."""
+        self._connection.drop_output()
         with anyio.move_on_after(_LAST_WORD):
             while self._connection.readable:
-                if self._reading:
-                    await self._wait_for_news()
-                else:
-                    await self._read()
-        if not self._channel.ended:
+                await self.wait()
+                self._connection.drop_output()
+        if not self._channel.finished:
             self._connection.write_failed(self.now())
             self._channel.pump()
             self._tell()
@@ -230,7 +222,7 @@ class AsgiLink:
     async def _read_in_place_of_the_application(self) -> None:
         connection = self._connection
         while connection.readable and not (self._reading or self._waiting or connection.has_output):
-            await self._read()
+            await self.wait()
 
     async def _sleep(self, seconds: float) -> None:
         self._call = anyio.Event()
