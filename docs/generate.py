@@ -98,6 +98,9 @@ _MADE_BY_WINDSOCK: Final = frozenset(
 )
 """Classes that users get, but do not make."""
 
+_EXPLAIN_CONSTRUCTION: Final = frozenset({"ClientConnection", "Reject"})
+"""Classes whose constructor has a docstring of its own."""
+
 
 def _describe(module: ModuleType, name: str) -> str:
     value = getattr(module, name)
@@ -119,9 +122,8 @@ def _describe_class(cls: type[Any]) -> Iterator[str]:
     if constructor is not None and cls.__name__ not in _MADE_BY_WINDSOCK:
         yield _signature(cls.__name__, constructor)
     yield _docstring(cls)
-    if constructor is not None and cls.__name__ not in _MADE_BY_WINDSOCK:
-        if constructor.__doc__ and not _is_generated(constructor):
-            yield _docstring(constructor)
+    if constructor is not None and cls.__name__ in _EXPLAIN_CONSTRUCTION:
+        yield _docstring(constructor)
     items: list[str] = []
     for name, documentation in _attributes(cls):
         items.append(f"- `{name}`: {_one_line(documentation)}")

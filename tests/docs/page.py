@@ -185,7 +185,11 @@ class Runner:
             self._check_install(line, command[2:])
         elif command[0] == "make":
             self._check_make(line, command[1:])
-        elif command[0] in _SERVERS or " ".join(command[:2]) in _SERVERS:
+        elif (
+            command[0] in _SERVERS
+            or " ".join(command[:2]) in _SERVERS
+            or command[-1].endswith("_server.py")
+        ):
             self._start_server(line, command, expected)
         elif command[0] in {"windsock", "python"}:
             done = subprocess.run(
