@@ -6,12 +6,12 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
 @contextmanager
-def unix_listener(path: str) -> Iterator[socket.socket]:
+def unix_listener(path: str) -> Generator[socket.socket]:
     """A non-blocking socket that listens at `path`; the path is removed at the end.
 
     A socket that a dead server left there is replaced, a live one is not.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
 from windsock.core import Config, Headers, WebSocket
@@ -25,7 +25,7 @@ async def connect(
     ssl_context: ssl.SSLContext | None = None,
     unix: str | None = None,
     sock: socket.socket | None = None,
-) -> AsyncIterator[WebSocket]:
+) -> AsyncGenerator[WebSocket]:
     """Open a WebSocket to `uri`; leaving the context closes it.
 
     Args:

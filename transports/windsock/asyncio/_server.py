@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext
 
 from windsock._unix_socket import unix_listener
@@ -134,7 +134,7 @@ async def serve(
     config: Config | None = None,
     ssl_context: ssl.SSLContext | None = None,
     reuse_port: bool = False,
-) -> AsyncIterator[Server]:
+) -> AsyncGenerator[Server]:
     """Serve `app` in the background while the context is open; leaving it shuts down gracefully.
 
     Args:

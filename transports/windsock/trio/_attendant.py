@@ -8,7 +8,7 @@ written, reads so that Pings are answered and a gone peer is noticed, and keeps 
 from __future__ import annotations
 
 import heapq
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Final
@@ -116,7 +116,7 @@ class Attendant:
 
 
 @asynccontextmanager
-async def attendance() -> AsyncIterator[Attendant]:
+async def attendance() -> AsyncGenerator[Attendant]:
     """An attendant for as long as the context is open; the body's own exception comes out as is."""
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
 import trio
@@ -27,7 +27,7 @@ async def connect(
     config: Config | None = None,
     ssl_context: ssl.SSLContext | None = None,
     unix: str | None = None,
-) -> AsyncIterator[WebSocket]:
+) -> AsyncGenerator[WebSocket]:
     """Open a WebSocket to `uri`; leaving the context closes it.
 
     Args:
@@ -89,7 +89,7 @@ async def connect_stream(
     subprotocols: Iterable[str] = (),
     headers: Headers | Iterable[tuple[str, str]] = (),
     config: Config | None = None,
-) -> AsyncIterator[WebSocket]:
+) -> AsyncGenerator[WebSocket]:
     """Open a WebSocket over a stream that is connected already; closes it at the end.
 
     `uri` gives the Host field and the request target; the rest is as in `connect`. A stream for
@@ -111,7 +111,7 @@ async def _connect_stream(
     headers: Headers | Iterable[tuple[str, str]],
     config: Config,
     started: float,
-) -> AsyncIterator[WebSocket]:
+) -> AsyncGenerator[WebSocket]:
     try:
         channel = client_channel(
             uri, subprotocols=subprotocols, headers=headers, config=config, now=started

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import trio
 from trio.abc import HalfCloseableStream, Stream
@@ -20,6 +20,7 @@ class ByteStream(Protocol):
 
     def send_now(self, data: bytes) -> int:
         """Write what can be written without waiting; how many bytes that was. Raises OSError."""
+        ...
 
     async def send_all(self, data: bytes, progress: Callable[[int], None]) -> None:
         """Write everything, calling `progress` with the size of what is left. Raises OSError."""
@@ -35,6 +36,7 @@ class ByteStream(Protocol):
 
         `clean` says that the peer has sent its last byte already.
         """
+        ...
 
     async def close(self) -> None:
         """Close at once. Never raises."""
@@ -102,7 +104,7 @@ class AnyStream:
         self._receiving: trio.CancelScope | None = None
         transport = stream
         while isinstance(transport, trio.SSLStream):
-            transport = transport.transport_stream
+            transport = cast("trio.SSLStream[Stream]", transport).transport_stream
         self.client: Address | None = None
         self.server: Address | None = None
         if isinstance(transport, trio.SocketStream):
@@ -135,7 +137,7 @@ class AnyStream:
         # TLS cannot be half closed: it says goodbye for both directions at once. That is right
         # if the peer has nothing more to say, else the TCP stream below is half closed.
         if isinstance(stream, trio.SSLStream) and not clean:
-            stream = stream.transport_stream
+            stream = cast("trio.SSLStream[Stream]", stream).transport_stream
         with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             if isinstance(stream, HalfCloseableStream):
                 await stream.send_eof()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import trio
 from trio.abc import Listener, Stream
@@ -17,7 +17,7 @@ from windsock.core.app.address import Address, address_of
 @asynccontextmanager
 async def open_listeners(
     host: str | None, port: int, *, unix: str | None = None, reuse_port: bool = False
-) -> AsyncIterator[list[trio.SocketListener]]:
+) -> AsyncGenerator[list[trio.SocketListener]]:
     """Sockets that listen at an address: one for every address that `host` has.
 
     Raises:
@@ -71,7 +71,7 @@ async def _listen(family: int, address: Any) -> trio.SocketListener:
 def listener_address(listener: Listener[Stream]) -> Address | None:
     """Where `listener` listens, None where that is no socket."""
     if isinstance(listener, trio.SSLListener):
-        return listener_address(listener.transport_listener)
+        return listener_address(cast("trio.SSLListener[Stream]", listener).transport_listener)
     if isinstance(listener, trio.SocketListener):
         return address_of(listener.socket.getsockname())
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import trio
 from trio.abc import Listener, Stream
@@ -61,12 +61,15 @@ class Server:
     async def handle(self, stream: Stream, ssl_context: ssl.SSLContext | None = None) -> None:
         """Serve one connection until it ends, and close it."""
         started = trio.current_time()
+        tls: trio.SSLStream[Stream] | None = None
         if ssl_context is not None:
-            stream = trio.SSLStream(stream, ssl_context, server_side=True)
-        if isinstance(stream, trio.SSLStream) and not await self._tls_handshake(stream):
+            tls = trio.SSLStream(stream, ssl_context, server_side=True)
+        elif isinstance(stream, trio.SSLStream):
+            tls = cast("trio.SSLStream[Stream]", stream)
+        if tls is not None and not await self._tls_handshake(tls):
             return
         connection = ServerConnection(self._config, now=started)
-        bytes_ = byte_stream(stream)
+        bytes_ = byte_stream(stream if tls is None else tls)
         link = TrioLink(Channel(connection, self._config), bytes_, self._attendant)
         self._links.add(link)
         try:
@@ -76,7 +79,7 @@ class Server:
                 self._app,
                 link.channel,
                 link,
-                secure=isinstance(stream, trio.SSLStream),
+                secure=tls is not None,
                 client=bytes_.client,
                 server=bytes_.server,
             )
@@ -89,7 +92,7 @@ class Server:
                 self._idle.set()
                 self._idle = trio.Event()
 
-    async def _tls_handshake(self, stream: trio.SSLStream[Any]) -> bool:
+    async def _tls_handshake(self, stream: trio.SSLStream[Stream]) -> bool:
         with trio.move_on_after(self._config.open_timeout):
             try:
                 await stream.do_handshake()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
 from windsock.core.protocol.config import Config
@@ -48,7 +48,7 @@ def client_channel(
 @asynccontextmanager
 async def open_websocket(
     channel: ClientChannel, link: Link, uri: WebSocketURI
-) -> AsyncIterator[WebSocket]:
+) -> AsyncGenerator[WebSocket]:
     """Do the opening handshake over a connected link; on exit, the closing handshake.
 
     Raises:

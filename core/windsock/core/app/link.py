@@ -57,6 +57,7 @@ class Link(Protocol):
 
     def now(self) -> float:
         """The transport's monotonic clock, in seconds."""
+        ...
 
 
 class SupportsWebSocket(Protocol):

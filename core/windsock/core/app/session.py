@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from windsock.core.protocol import close_codes
 from windsock.core.protocol.errors import Disconnected
@@ -119,7 +119,7 @@ async def _fail(ws: WebSocket, channel: Channel[SupportsServing], error: Excepti
 
 def _is_disconnect(error: Exception) -> bool:
     if isinstance(error, ExceptionGroup):
-        return error.split(Disconnected)[1] is None
+        return cast("ExceptionGroup[Exception]", error).split(Disconnected)[1] is None
     return isinstance(error, Disconnected)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import cast
 
 from .headers import is_visible_ascii
 
@@ -100,7 +101,8 @@ class Config:
 
 def _are_origins(origins: object) -> bool:
     return isinstance(origins, tuple) and all(
-        isinstance(origin, str) and is_visible_ascii(origin) for origin in origins
+        isinstance(origin, str) and is_visible_ascii(origin)
+        for origin in cast("tuple[object, ...]", origins)
     )
 
 

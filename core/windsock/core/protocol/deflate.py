@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from wsproto.extensions import Extension
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
@@ -167,6 +167,25 @@ def compressed_size_limit(message_limit: int) -> int:
     return message_limit + (message_limit >> 3) + (message_limit >> 6) + 64
 
 
+class _Compressor(Protocol):
+    """What `zlib.compressobj` makes; zlib has no public name for it."""
+
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self, mode: int = ..., /) -> bytes: ...
+
+
+class _Decompressor(Protocol):
+    """What `zlib.decompressobj` makes."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
+
+
 class BoundedDeflate(Extension):
     """Compresses and inflates messages; inflates no message beyond `max_message_size` bytes.
 
@@ -192,8 +211,8 @@ class BoundedDeflate(Extension):
         self._decompressor_bits, self._forget_decompressor = theirs
         self._options = options
         self._max_message_size = max_message_size
-        self._compressor: zlib._Compress | None = None
-        self._decompressor: zlib._Decompress | None = None
+        self._compressor: _Compressor | None = None
+        self._decompressor: _Decompressor | None = None
         self._message_compressed = False
         self._control_frame = False
         self._in_stream = False

@@ -132,7 +132,7 @@ class FrameEngine:
             )
         self._wsproto = self._new_wsproto()
         self._fast_lane = fast_lane
-        self._buffer = bytearray()
+        self._buffer: bytearray = bytearray()
         self._position = 0
         self._events: deque[FrameEvent] = deque()
         self._ended = False
@@ -140,7 +140,7 @@ class FrameEngine:
         self._header_forwarded = 0
         self._opcode = 0
         self._remaining = 0
-        self._close_payload = bytearray()
+        self._close_payload: bytearray = bytearray()
         # The message that is going through wsproto.
         self.message_in_progress = False
         """Whether the first byte of a message has come and its last has not."""

@@ -13,7 +13,7 @@ import re
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 from . import deflate
@@ -284,7 +284,9 @@ def check_fields(
 
 
 def _is_pair_of_str(line: object) -> bool:
-    return isinstance(line, tuple) and [type(part) for part in line] == [str, str]
+    if not isinstance(line, tuple):
+        return False
+    return [type(part) for part in cast("tuple[object, ...]", line)] == [str, str]
 
 
 def accept_headers(

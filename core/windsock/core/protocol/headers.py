@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import cast
 
 # RFC 9110 §5.6.2
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -30,8 +31,9 @@ class Headers(Mapping[str, str]):
     __slots__ = ("_lines",)
 
     def __init__(self, lines: Iterable[tuple[str, str]] | Mapping[str, str] = ()) -> None:
-        pairs = lines.items() if isinstance(lines, Mapping) else lines
-        self._lines: tuple[tuple[str, str], ...] = tuple(pairs)
+        if isinstance(lines, Mapping):
+            lines = cast("Mapping[str, str]", lines).items()
+        self._lines = tuple(lines)
 
     def __getitem__(self, name: str) -> str:
         values = self.get_all(name)
