@@ -61,15 +61,13 @@ class Server:
     async def handle(self, stream: Stream, ssl_context: ssl.SSLContext | None = None) -> None:
         """Serve one connection until it ends, and close it."""
         started = trio.current_time()
-        tls: trio.SSLStream[Stream] | None = None
         if ssl_context is not None:
-            tls = trio.SSLStream(stream, ssl_context, server_side=True)
-        elif isinstance(stream, trio.SSLStream):
-            tls = cast("trio.SSLStream[Stream]", stream)
-        if tls is not None and not await self._tls_handshake(tls):
+            stream = trio.SSLStream(stream, ssl_context, server_side=True)
+        secure = isinstance(stream, trio.SSLStream)
+        if secure and not await self._tls_handshake(stream):
             return
         connection = ServerConnection(self._config, now=started)
-        bytes_ = byte_stream(stream if tls is None else tls)
+        bytes_ = byte_stream(stream)
         link = TrioLink(Channel(connection, self._config), bytes_, self._attendant)
         self._links.add(link)
         try:
@@ -79,7 +77,7 @@ class Server:
                 self._app,
                 link.channel,
                 link,
-                secure=tls is not None,
+                secure=secure,
                 client=bytes_.client,
                 server=bytes_.server,
             )
@@ -92,10 +90,11 @@ class Server:
                 self._idle.set()
                 self._idle = trio.Event()
 
-    async def _tls_handshake(self, stream: trio.SSLStream[Stream]) -> bool:
+    async def _tls_handshake(self, stream: Stream) -> bool:
+        tls = cast("trio.SSLStream[Stream]", stream)
         with trio.move_on_after(self._config.open_timeout):
             try:
-                await stream.do_handshake()
+                await tls.do_handshake()
             except trio.BrokenResourceError as error:
                 logger().debug("TLS handshake failed: %s", error.__cause__)
             else:
