@@ -115,7 +115,7 @@ def _describe(module: ModuleType, name: str) -> str:
 def _describe_class(cls: type[Any]) -> Iterator[str]:
     bases = [base.__name__ for base in cls.__bases__ if base.__module__ != "builtins"]
     bases += [base.__name__ for base in cls.__bases__ if issubclass(base, Exception)]
-    kinds = [name for name in dict.fromkeys(bases) if name not in {"Exception", "Enum"}]
+    kinds = [name for name in dict.fromkeys(bases) if name not in {"ABC", "Enum", "Exception"}]
     if kinds:
         yield f"A kind of {', '.join(f'`{name}`' for name in kinds)}."
     constructor = vars(cls).get("__init__")
@@ -165,6 +165,7 @@ def _signature(name: str, function: Callable[..., Any]) -> str:
     returns = "" if node.returns is None or context_manager else f" -> {ast.unparse(node.returns)}"
     returns = "" if node.name == "__init__" else returns
     line = f"{prefix}{name}({ast.unparse(arguments)}){returns}"
+    line = line.replace("=_UNSET", "=…")
     if len(line) > 96:
         line = f"{prefix}{name}(\n    {_split(ast.unparse(arguments))}\n){returns}"
     return f"```text\n{line}\n```"

@@ -28,7 +28,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 ROOT: Final = Path(__file__).parents[2]
 TIMEOUT: Final = 20.0  # seconds, for one command
@@ -130,7 +130,7 @@ class Runner:
         elif block.language not in {"text", "mermaid"} or block.options:
             self._fail(block.line, f"what is a block of {block.language!r} {block.options}?")
 
-    def _fail(self, line: int, message: str) -> None:
+    def _fail(self, line: int, message: str) -> NoReturn:
         raise PageError(f"{self.page.name}, line {line}: {message}")
 
     def _compare(self, line: int, found: str, expected: str) -> None:

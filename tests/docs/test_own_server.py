@@ -75,9 +75,9 @@ def running(config: Config, module: ModuleType) -> Iterator[Running]:
 
 
 @pytest.fixture
-def module() -> ModuleType:
+def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     loaded = _load()
-    loaded.TICK = 0.02
+    monkeypatch.setattr(loaded, "TICK", 0.02)
     return loaded
 
 
@@ -224,8 +224,10 @@ def test_many_connections(server: Running) -> None:
     asyncio.run(main())
 
 
-def test_no_more_than_so_many(module: ModuleType, start: Start) -> None:
-    module.MAX_PEERS = 1
+def test_no_more_than_so_many(
+    module: ModuleType, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_PEERS", 1)
     server = start(Config())
     with open_raw(server) as first:
         with server.connect() as second:
