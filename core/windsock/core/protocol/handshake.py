@@ -226,8 +226,8 @@ def _check_origin(headers: Headers, config: Config) -> Refusal | None:
 
 def _is_key(key: str) -> bool:
     try:
-        return len(base64.b64decode(key, validate=True)) == 16 and len(key) == 24
-    except (binascii.Error, ValueError):
+        return len(base64.b64decode(key, validate=True)) == 16
+    except binascii.Error:
         return False
 
 
