@@ -63,7 +63,7 @@ class Server:
         started = trio.current_time()
         if ssl_context is not None:
             stream = trio.SSLStream(stream, ssl_context, server_side=True)
-        secure = isinstance(stream, trio.SSLStream)
+        secure = _is_tls(stream)
         if secure and not await self._tls_handshake(stream):
             return
         connection = ServerConnection(self._config, now=started)
@@ -176,3 +176,7 @@ async def serve_stream(app: Application, stream: Stream, *, config: Config | Non
         with trio.CancelScope() as handlers:
             server = Server(as_app(app), config or Config(), attendant, handlers, [])
             await server.handle(stream)
+
+
+def _is_tls(stream: Stream) -> bool:
+    return isinstance(stream, trio.SSLStream)
