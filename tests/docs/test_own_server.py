@@ -341,6 +341,16 @@ def test_a_peer_that_never_reads_is_given_up(start: Start) -> None:
             flood(deaf, frame(0x82, bytes(60_000)))
 
 
+def test_a_peer_that_resets_what_is_being_written(start: Start) -> None:
+    server = start(Config(close_timeout=600, write_timeout=600))
+    deaf = open_raw(server)
+    send_until_stuck(deaf, frame(0x82, bytes(60_000)))
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    deaf.close()
+    server.stop()
+    server.join()  # it waits for no deadline
+
+
 def test_timeouts(start: Start) -> None:
     server = start(Config(open_timeout=0.2, ping_interval=0.2, ping_timeout=0.2))
     with open_raw(server) as silent, server.connect() as idle:
