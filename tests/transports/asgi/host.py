@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import anyio
+import anyio.lowlevel
 
 AsgiEvent = MutableMapping[str, Any]
 AsgiApp = Callable[
@@ -167,6 +168,8 @@ class Client:
         """Set once the application knows that the client has gone."""
         self.writable = anyio.Event()
         self.writable.set()
+        self.shields = False
+        """Whether `send` can be cancelled before it writes but not while it does, as in hypercorn."""
         self.refusal: Exception | None = OSError("the client has gone")
         """What `send` raises once the client has gone; None for a host that says nothing."""
         self.close_error: Exception | None = None
@@ -225,7 +228,10 @@ class Client:
         self._state = self._order[self._state][kind]
         if kind.endswith(".body") and not event.get("more_body"):
             self._state = "closed"
-        await self.writable.wait()
+        if self.shields:
+            await anyio.lowlevel.checkpoint()
+        with anyio.CancelScope(shield=self.shields):
+            await self.writable.wait()
         if kind == "websocket.close" and self.close_error is not None:
             raise self.close_error
         if self._gone:

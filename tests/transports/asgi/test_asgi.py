@@ -444,6 +444,36 @@ class TestCancellation:
         # The first was in the host's hands, which lost it; the others were taken on.
         assert got == ["b", "c", "after"]
 
+    async def test_a_cancelled_sender_does_not_take_others_with_it(self) -> None:
+        async def handler(ws: WebSocket) -> None:
+            await ws.accept()
+            await ws.send("ready")
+            await blocked.wait()
+
+            async def send_in(scope: anyio.CancelScope) -> None:
+                with scope:
+                    await ws.send("a")
+
+            scope = anyio.CancelScope()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(send_in, scope)
+                await settle()
+                tasks.start_soon(ws.send, "b")
+                await settle()
+                scope.cancel()
+                cancelled.set()
+
+        blocked, cancelled = anyio.Event(), anyio.Event()
+        async with hosted(handler).connect() as client:
+            client.shields = True
+            await client.accepted()
+            await client.receive()
+            client.writable = anyio.Event()
+            blocked.set()
+            await cancelled.wait()
+            client.writable.set()
+            assert [await client.receive(), await client.receive()] == ["a", "b"]
+
     async def test_what_cancelled_senders_left_is_sent_without_them(self) -> None:
         async def handler(ws: WebSocket) -> None:
             await ws.accept()

@@ -118,6 +118,9 @@ class AsgiLink:
                         # A host whose `send` is cancelled has the event all the same, or drops
                         # it whole: it must not be given it twice.
                         connection.output_sent()
+                    if connection.backlog:
+                        # The next may be another task's: a cancelled one must not touch it.
+                        await anyio.lowlevel.checkpoint_if_cancelled()
             except _REFUSALS as error:
                 self._refusal = error
             except Exception as error:
@@ -178,6 +181,7 @@ class AsgiLink:
     # Writing
 
     async def _flush(self) -> None:
+        await anyio.lowlevel.checkpoint_if_cancelled()
         with contextlib.suppress(Disconnected):  # whoever sends next is told
             await self.drain()
 
