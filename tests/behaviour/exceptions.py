@@ -74,6 +74,30 @@ BEHAVIOURS: Final[Mapping[str, str]] = {
     "send-waits": "send() waits while the peer does not read",
     "write-deadline": "a peer that takes nothing for Config.write_timeout is given up: 1006",
     "slow-peer": "a slow peer gets everything and harms nobody",
+    # hostile peers
+    "too-big": "a message over Config.max_message_size: 1009",
+    "too-big-at-the-header": "a declared size over the limit: 1009 before anything of it came",
+    "too-many-fragments": "more fragments than Config.max_fragments, empty ones too: 1009",
+    "limit-fits": "a message of just the limit passes",
+    "bomb": "a compressed message that inflates over the limit: 1009",
+    "bad-text": "text that is not UTF-8: 1007",
+    "violation": "a violation of the protocol: 1002; neighbours and server live on",
+    "before-violation": "messages before a violation are received",
+    "violation-strict": "violations that many overlook: 1002",
+    "message-deadline": "a message that takes longer than Config.message_timeout: 1008",
+    "truncated": "a stream that ends inside a frame: 1006",
+    "malformed-head": "a malformed request head: 400",
+    "not-a-handshake": "an opening handshake that breaks the rules: 400",
+    "handshake-with-body": "an opening handshake with a body: 400",
+    "not-ascii": "an opening handshake with other than ASCII in its own fields: 400",
+    "wrong-version": "another Sec-WebSocket-Version: 426, which names 13",
+    "head-too-large": "a head over Config.max_head_size or max_header_count: 431",
+    "head-cut-short": "a client that leaves inside its head gets no answer",
+    "after-refusal": "a connection ends with a refusal",
+    "slow-head": "a head that takes longer than Config.open_timeout: 408",
+    "slow-decision": "a decision that takes longer than Config.open_timeout: 503",
+    "origin": "an Origin that is neither the host's own nor listed: 403",
+    "log-lines": "log lines are printable, and say which request they are about",
     # plain HTTP
     "http": "plain HTTP handlers answer on the same port",
     "http-errors": "plain HTTP: 404, 405 with Allow, 426 where only WebSockets are served, 500",
@@ -247,6 +271,189 @@ _ROWS: Final[Sequence[tuple[str, Sequence[str], Deviation]]] = (
         Deviation(
             instead="send() waits for as long as the host does",
             why="the host owns the socket and reports no progress",
+        ),
+    ),
+    # hostile peers
+    (
+        "too-big",
+        _HYPERCORN,
+        Deviation(
+            instead="the peer is failed 1009; the application is told 1006 or 1009",
+            why="hypercorn counts characters, not bytes, and tells 1006 where it sees the end",
+            expect=({1009}, {1006, 1009}),
+        ),
+    ),
+    (
+        "too-big-at-the-header",
+        _HYPERCORN,
+        Deviation(
+            instead="the host waits for the message and buffers it",
+            why="hypercorn counts what has come, not what is declared",
+        ),
+    ),
+    (
+        "too-many-fragments",
+        _HOSTED,
+        Deviation(
+            instead="any number of fragments make a message",
+            why="the host does not count them",
+            expect="",
+        ),
+    ),
+    (
+        "bomb",
+        _HYPERCORN,
+        Deviation(
+            instead="the message is inflated first; the application is told 1006 or 1009",
+            why="wsproto inflates without a limit",
+            expect={1006, 1009},
+        ),
+    ),
+    (
+        "bad-text",
+        _HYPERCORN,
+        Deviation(
+            instead="the host hangs up; the application is told 1006",
+            why="hypercorn takes wsproto's report of a violation for a Close frame",
+            expect=({1006}, {1006}),
+        ),
+    ),
+    (
+        "violation",
+        _HYPERCORN,
+        Deviation(
+            instead="the host hangs up; the application is told 1006",
+            why="hypercorn takes wsproto's report of a violation for a Close frame",
+            expect=({1006}, {1006}),
+        ),
+    ),
+    (
+        "violation-strict",
+        _HYPERCORN,
+        Deviation(
+            instead="the host hangs up; the application is told 1006",
+            why="hypercorn takes wsproto's report of a violation for a Close frame",
+            expect=({1006}, {1006}),
+        ),
+    ),
+    (
+        "violation-strict",
+        ["uvicorn"],
+        Deviation(
+            instead="a length of 2**63 is 1009",
+            why="uvicorn checks its limit first",
+            expect=({1002, 1009}, {1002, 1009}),
+        ),
+    ),
+    (
+        "before-violation",
+        ["uvicorn"],
+        Deviation(
+            instead="messages in the same packet as the violation are lost",
+            why="uvicorn drops what it has parsed when it finds the violation",
+        ),
+    ),
+    (
+        "message-deadline",
+        _HOSTED,
+        Deviation(instead="a message may take forever", why="the host has no such deadline"),
+    ),
+    (
+        "malformed-head",
+        _HOSTED,
+        Deviation(
+            instead="some malformed heads are overlooked",
+            why="the host's HTTP parser decides",
+            expect={299, 400, 404, None},
+        ),
+    ),
+    (
+        "not-a-handshake",
+        _HOSTED,
+        Deviation(
+            instead="some rules are overlooked, or the request is served as plain HTTP",
+            why="the host decides what a handshake is",
+            expect={299, 400, 404, 405, None},
+        ),
+    ),
+    (
+        "handshake-with-body",
+        ["uvicorn", "hypercorn-asyncio"],
+        Deviation(
+            instead="400, or no answer",
+            why="the host decides what a handshake is",
+            expect={400, None},
+        ),
+    ),
+    (
+        "handshake-with-body",
+        ["hypercorn-trio"],
+        Deviation(
+            instead="the whole server ends",
+            why="hypercorn takes data before accept for a violation, and fails on its own refusal",
+            tested=False,
+        ),
+    ),
+    (
+        "after-refusal",
+        _HYPERCORN,
+        Deviation(
+            instead="the host may keep the connection for another request",
+            why="the host answers before the application is asked",
+        ),
+    ),
+    (
+        "not-ascii",
+        ["hypercorn-asyncio"],
+        Deviation(
+            instead="the host hangs up without an answer, or answers 400",
+            why="hypercorn fails to decode the field",
+            expect={400, None},
+        ),
+    ),
+    (
+        "not-ascii",
+        ["hypercorn-trio"],
+        Deviation(
+            instead="the whole server ends",
+            why="hypercorn fails to decode the field",
+            tested=False,
+        ),
+    ),
+    (
+        "wrong-version",
+        _HOSTED,
+        Deviation(
+            instead="400, and the right version is not named",
+            why="the host answers before the application is asked",
+            expect={(400, None)},
+        ),
+    ),
+    (
+        "head-too-large",
+        _HOSTED,
+        Deviation(
+            instead="the host's own limits hold, with any status",
+            why="the host reads the head",
+            expect={299, 400, 431, None},
+        ),
+    ),
+    (
+        "head-cut-short",
+        _HOSTED,
+        Deviation(
+            instead="the host may answer 400",
+            why="the host reads the head",
+            expect=b"400",
+        ),
+    ),
+    (
+        "slow-head",
+        _HOSTED,
+        Deviation(
+            instead="the host waits for as long as it is configured to",
+            why="the host reads the head",
+            tested=False,
         ),
     ),
 )

@@ -138,6 +138,7 @@ def _uvicorn(name: str, config: Config) -> Iterator[Running]:
             return served
 
         yield _Server(site, shutdown)
+        shutdown().result(TIMEOUT)
 
 
 @contextlib.contextmanager
@@ -145,12 +146,15 @@ def _hypercorn(name: str, config: Config, *, worker: str) -> Iterator[Running]:
     app = Switchboard()
     sock = _listen()
     settings = hypercorn.config.Config()
-    settings.bind = [f"fd://{sock.fileno()}"]
+    address = _address(sock)
+    settings.bind = [f"fd://{sock.detach()}"]  # hypercorn closes it
     settings.websocket_max_message_size = config.max_message_size
-    settings.websocket_ping_interval = config.ping_interval
+    if config.ping_interval < Config().ping_interval:
+        # Its pinging tasks outlive their connections by up to an interval, so only where tested.
+        settings.websocket_ping_interval = config.ping_interval
     settings.graceful_timeout = config.shutdown_timeout
     settings.errorlog = None
-    site = WireSite(name, config, app, _address(sock))
+    site = WireSite(name, config, app, address)
     serve: Any = hypercorn.trio.serve if worker == "trio" else hypercorn.asyncio.serve
     with _event_loop(worker) as portal:
         stop = Gate()
@@ -165,6 +169,7 @@ def _hypercorn(name: str, config: Config, *, worker: str) -> Iterator[Running]:
             return served
 
         yield _Server(site, shutdown)
+        shutdown().result(TIMEOUT)
 
 
 @contextlib.contextmanager

@@ -8,28 +8,30 @@ from typing import Final
 
 from .sync import TIMEOUT
 
-WATCHED: Final = frozenset({"windsock", "asyncio", "uvicorn", "hypercorn", "trio"})
+WATCHED: Final = frozenset({"windsock", "asyncio", "trio"})
 """The top-level loggers that matter."""
+
+APPLICATION_FAILED: Final = "Exception in ASGI application"
+"""What hosts log when the application raises, which windsock must not."""
 
 
 class Log(logging.Handler):
     """Warnings and errors, from all threads.
 
     Args:
-        hosted: a host server may warn of what it likes; only its errors count.
+        hosted: a host server may log what it likes, except that windsock has failed.
     """
 
     def __init__(self, *, hosted: bool) -> None:
         super().__init__(logging.WARNING)
-        self._foreign_level = logging.ERROR if hosted else logging.WARNING
+        self._watched = frozenset({"windsock"}) if hosted else WATCHED
         self._changed = threading.Condition()
         self._records: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record until it is taken."""
         library = record.name.partition(".")[0]
-        level = logging.WARNING if library == "windsock" else self._foreign_level
-        if library in WATCHED and record.levelno >= level:
+        if library in self._watched or APPLICATION_FAILED in record.getMessage():
             with self._changed:
                 self._records.append(record)
                 self._changed.notify_all()

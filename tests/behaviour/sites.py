@@ -107,6 +107,11 @@ class Site(ABC):
             peer.send("still there?")
             assert peer.receive() == "still there?"
 
+    @property
+    @abstractmethod
+    def authority(self) -> str:
+        """The value of the Host field."""
+
     @abstractmethod
     def _knock(self, target: str, headers: HeaderList, subprotocols: tuple[str, ...]) -> Peer: ...
 

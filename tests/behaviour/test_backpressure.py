@@ -96,7 +96,7 @@ def test_an_application_in_memory_takes_no_more_than_it_has_room_for(
 @pytest.mark.behaviour("send-waits")
 def test_send_waits_while_the_peer_does_not_read(wire_site: WireSite) -> None:
     seen = Observed()
-    count = 2500  # 25 MB
+    count = 2000  # 20 MB
 
     async def handler(ws: WebSocket) -> None:
         await ws.accept()

@@ -280,3 +280,39 @@ def test_cancelling_one_receiver_leaves_the_other_receiving(site: Site) -> None:
         assert peer.receive() == "cancelled"
         peer.send("one")
         assert seen.get() == ("second", "one")
+
+
+@pytest.mark.behaviour("tasks")
+def test_cancelling_one_sender_loses_no_message_of_another(site: Site) -> None:
+    gate, seen = Gate(), Observed()
+
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+
+        async def send_until_cancelled(scope: anyio.CancelScope) -> None:
+            with scope:
+                while True:
+                    await ws.send("x" * 100_000)
+                    seen.put("sent")
+
+        async def send_one() -> None:
+            await ws.send("mine")
+
+        scope = anyio.CancelScope()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send_until_cancelled, scope)
+            await gate.wait()
+            tasks.start_soon(send_one)
+            await anyio.lowlevel.checkpoint()
+            await anyio.lowlevel.checkpoint()
+            scope.cancel()
+        await ws.send("end")
+
+    with site.connect(handler) as peer:
+        seen.until_quiet(0.3)
+        gate.open()
+        received = []
+        while (message := peer.receive()) != "end":
+            received.append(message)
+        assert received.count("mine") == 1
+        assert set(received) <= {"mine", "x" * 100_000}

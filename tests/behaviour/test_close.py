@@ -305,7 +305,7 @@ def test_close_does_not_wait_forever_for_the_peers_answer(
         elapsed = seen.get()
         if deviation is None:
             assert 0.25 < elapsed < 5
-        assert peer.ended()
+            assert peer.ended()
 
 
 @pytest.mark.behaviour("close-crossing")
