@@ -169,7 +169,7 @@ class Client:
         self.writable = anyio.Event()
         self.writable.set()
         self.shields = False
-        """Whether `send` can be cancelled before it writes but not while it does, as in hypercorn."""
+        """Whether `send` shields its writing, but not what comes before, as hypercorn does."""
         self.refusal: Exception | None = OSError("the client has gone")
         """What `send` raises once the client has gone; None for a host that says nothing."""
         self.close_error: Exception | None = None
