@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import socket
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -39,4 +40,6 @@ def _remove_stale(path: str) -> None:
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
     if answer == errno.ECONNREFUSED:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+            # A file that is no socket refuses as well; it is not ours to remove.
+            if stat.S_ISSOCK(os.stat(path).st_mode):
+                os.unlink(path)
