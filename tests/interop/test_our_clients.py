@@ -214,6 +214,7 @@ async def test_query_string(connect: Open) -> None:
 async def test_client_closes(connect: Open) -> None:
     case = str(next(_cases))
     async with connect(f"/observe/{case}") as ws:
+        assert await ws.receive() == "ready"
         await ws.close(3456, GOODBYE)
         assert (ws.code, ws.reason) == (3456, GOODBYE)
     seen = await anyio.to_thread.run_sync(report_of, case)
