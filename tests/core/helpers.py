@@ -6,8 +6,9 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Self
 
+from windsock.core.protocol.client import ClientConnection
 from windsock.core.protocol.config import Config
-from windsock.core.protocol.connection import ClientConnection, Connection, ServerConnection
+from windsock.core.protocol.connection import Connection
 from windsock.core.protocol.deflate import DeflateParameters
 from windsock.core.protocol.events import (
     Event,
@@ -19,6 +20,7 @@ from windsock.core.protocol.events import (
 from windsock.core.protocol.frames import FrameEngine, FrameEvent, Role
 from windsock.core.protocol.handshake import accept_token
 from windsock.core.protocol.headers import Headers
+from windsock.core.protocol.server import ServerConnection
 from windsock.core.protocol.state import State
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.core.helpers import frame, head, request, switching
+from windsock.core.protocol.client import ClientConnection
 from windsock.core.protocol.config import Config, Deflate
-from windsock.core.protocol.connection import ClientConnection, Connection, ServerConnection
+from windsock.core.protocol.connection import Connection
 from windsock.core.protocol.errors import Disconnected, LocalProtocolError
 from windsock.core.protocol.events import PAUSED, Closed, Opened, Refused, RequestRefused, Status
 from windsock.core.protocol.frames import Role
+from windsock.core.protocol.server import ServerConnection
 from windsock.core.protocol.state import CLIENT, COMMANDS, SERVER, State
 
 CONFIG = Config(

@@ -18,8 +18,8 @@ from tests.core.helpers import (
     pull,
     switching,
 )
+from windsock.core.protocol.client import ClientConnection
 from windsock.core.protocol.config import Config, Deflate
-from windsock.core.protocol.connection import ClientConnection, ServerConnection
 from windsock.core.protocol.errors import LocalProtocolError
 from windsock.core.protocol.events import (
     NEED_DATA,
@@ -30,6 +30,7 @@ from windsock.core.protocol.events import (
 )
 from windsock.core.protocol.frames import Role
 from windsock.core.protocol.headers import Headers
+from windsock.core.protocol.server import ServerConnection
 from windsock.core.protocol.state import State
 
 ENDED = Closed(1006, "", False, False)

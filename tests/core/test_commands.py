@@ -18,10 +18,12 @@ from tests.core.helpers import (
     other,
     pull,
 )
-from windsock.core.protocol.connection import ClientConnection, Connection, ServerConnection
+from windsock.core.protocol.client import ClientConnection
+from windsock.core.protocol.connection import Connection
 from windsock.core.protocol.errors import Disconnected, LocalProtocolError
 from windsock.core.protocol.events import NEED_DATA, PAUSED
 from windsock.core.protocol.frames import Role
+from windsock.core.protocol.server import ServerConnection
 from windsock.core.protocol.state import CLIENT, COMMANDS, SERVER, Input, State
 
 COMMAND: dict[Input, Callable[[Any], object]] = {

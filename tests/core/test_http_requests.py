@@ -18,7 +18,6 @@ from tests.core.helpers import (
     request,
 )
 from windsock.core.protocol.config import Config
-from windsock.core.protocol.connection import ServerConnection
 from windsock.core.protocol.errors import Disconnected, LocalProtocolError
 from windsock.core.protocol.events import (
     NEED_DATA,
@@ -29,6 +28,7 @@ from windsock.core.protocol.events import (
     HttpRequested,
     RequestRefused,
 )
+from windsock.core.protocol.server import ServerConnection
 from windsock.core.protocol.state import State
 
 ENDED = Closed(1006, "", False, False)

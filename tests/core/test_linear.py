@@ -23,9 +23,9 @@ from tests.core.helpers import (
     request,
 )
 from windsock.core.protocol.config import Config
-from windsock.core.protocol.connection import ServerConnection
 from windsock.core.protocol.frames import FrameEngine, Role
 from windsock.core.protocol.headers import parse_extensions, parse_tokens, parse_upgrade
+from windsock.core.protocol.server import ServerConnection
 
 
 class CountingBuffer(bytearray):

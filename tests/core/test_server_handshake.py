@@ -20,7 +20,6 @@ from tests.core.helpers import (
     whole,
 )
 from windsock.core.protocol.config import Config, Deflate
-from windsock.core.protocol.connection import ServerConnection
 from windsock.core.protocol.events import (
     NEED_DATA,
     PAUSED,
@@ -31,6 +30,7 @@ from windsock.core.protocol.events import (
 )
 from windsock.core.protocol.frames import Role
 from windsock.core.protocol.headers import Headers
+from windsock.core.protocol.server import ServerConnection
 from windsock.core.protocol.state import State
 
 ENDED = Closed(1006, "", False, False)

@@ -28,11 +28,13 @@ from tests.core.helpers import (
     request,
     switching,
 )
+from windsock.core.protocol.client import ClientConnection
 from windsock.core.protocol.config import Config
-from windsock.core.protocol.connection import ClientConnection, Connection, ServerConnection
+from windsock.core.protocol.connection import Connection
 from windsock.core.protocol.errors import LocalProtocolError
 from windsock.core.protocol.events import Closed, HttpRequested, Ping, Pong, Refused, RequestRefused
 from windsock.core.protocol.frames import Role
+from windsock.core.protocol.server import ServerConnection
 from windsock.core.protocol.state import State
 
 CONFIG = Config(

@@ -47,9 +47,9 @@ from tests.core.helpers import (
 )
 from tests.core.test_deflate import deflate
 from windsock.core.protocol.config import Config, Deflate
-from windsock.core.protocol.connection import ServerConnection
 from windsock.core.protocol.errors import Disconnected, LocalProtocolError
 from windsock.core.protocol.events import Closed, HandshakeRequested
+from windsock.core.protocol.server import ServerConnection
 
 LIMIT = 1 << 20
 

@@ -5,8 +5,9 @@ from .app.link import Capabilities
 from .app.request import Query, Request
 from .app.response import Reject, Response
 from .app.websocket import WebSocket
+from .protocol.client import ClientConnection
 from .protocol.config import Config, Deflate
-from .protocol.connection import ClientConnection, Connection, ServerConnection
+from .protocol.connection import Connection
 from .protocol.errors import (
     Disconnected,
     HandshakeError,
@@ -32,6 +33,7 @@ from .protocol.events import (
     Status,
 )
 from .protocol.headers import Headers
+from .protocol.server import ServerConnection
 from .protocol.state import State
 
 __all__ = [

@@ -20,7 +20,7 @@ from windsock.core import (
     Status,
 )
 from windsock.core.protocol import close_codes
-from windsock.core.protocol.connection import HeaderFields, Message
+from windsock.core.protocol.connection import Message
 from windsock.core.protocol.handshake import (
     Refusal,
     accept_fields,
@@ -28,6 +28,7 @@ from windsock.core.protocol.handshake import (
     check_hosted_request,
     response_fields,
 )
+from windsock.core.protocol.headers import HeaderFields
 from windsock.core.protocol.state import SERVER, Input, transition
 
 from ._scope import AsgiEvent, Scope, capabilities, is_valid_target, request_head, spec_version

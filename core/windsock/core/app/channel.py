@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, Generic, TypeVar
 
+from windsock.core.protocol.client import ClientConnection
 from windsock.core.protocol.config import Config
-from windsock.core.protocol.connection import ClientConnection, ServerConnection
 from windsock.core.protocol.events import (
     Closed,
     HandshakeRequested,
@@ -18,6 +18,7 @@ from windsock.core.protocol.events import (
     RequestRefused,
     Status,
 )
+from windsock.core.protocol.server import ServerConnection
 from windsock.core.protocol.state import State
 
 from .link import SupportsWebSocket

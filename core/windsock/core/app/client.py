@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
+from windsock.core.protocol.client import ClientConnection
 from windsock.core.protocol.config import Config
-from windsock.core.protocol.connection import ClientConnection, HeaderFields
 from windsock.core.protocol.errors import HandshakeError
 from windsock.core.protocol.events import Opened, Refused
-from windsock.core.protocol.headers import Headers
+from windsock.core.protocol.headers import HeaderFields, Headers
 from windsock.core.protocol.uri import WebSocketURI
 
 from .channel import Channel, ClientChannel

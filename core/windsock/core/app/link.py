@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from windsock.core.protocol.connection import HeaderFields, Message
+from windsock.core.protocol.connection import Message
 from windsock.core.protocol.errors import Disconnected
 from windsock.core.protocol.events import Closed, Event, Status
+from windsock.core.protocol.headers import HeaderFields
 from windsock.core.protocol.state import State
 
 

@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Any, Final, NoReturn, Self, TypeVar, cast, overload
 
 from windsock.core.protocol import close_codes
-from windsock.core.protocol.connection import HeaderFields, Message
+from windsock.core.protocol.connection import Message
 from windsock.core.protocol.errors import Disconnected, LocalProtocolError, MessageTypeError
-from windsock.core.protocol.headers import Headers
+from windsock.core.protocol.headers import HeaderFields, Headers
 from windsock.core.protocol.state import State
 
 from .channel import Channel

@@ -63,6 +63,10 @@ class Headers(Mapping[str, str]):
         return self._lines
 
 
+HeaderFields = Headers | Iterable[tuple[str, str]]
+"""What the application gives for header fields."""
+
+
 def is_token(text: str) -> bool:
     """Whether `text` is a token (RFC 9110 §5.6.2): names of headers, subprotocols, extensions."""
     return _TOKEN_RE.fullmatch(text) is not None
