@@ -26,7 +26,7 @@ from tests.core.helpers import (
 )
 from windsock.core.protocol.config import Config, Deflate
 from windsock.core.protocol.connection import Connection
-from windsock.core.protocol.errors import Disconnected, LocalProtocolError
+from windsock.core.protocol.errors import Disconnected, LocalProtocolError, RemoteProtocolError
 from windsock.core.protocol.events import NEED_DATA, Closed, Ping, Pong
 from windsock.core.protocol.frames import Role
 from windsock.core.protocol.state import State
@@ -456,3 +456,14 @@ def test_sending_after_the_end(role: Role) -> None:
 def test_disconnected_before_anything_is_known(role: Role) -> None:
     error = open_connection(role).disconnected()
     assert (error.code, error.reason, error.clean) == (1006, "", False)
+
+
+def test_a_violation_is_the_cause_of_the_disconnect(pair: Pair) -> None:
+    pair.server.receive_data(b"\x83\x80\0\0\0\0", 0.0)
+    while not isinstance(pair.server.next_event(), Closed):
+        pass
+    disconnected = pair.server.disconnected()
+    assert disconnected.code == 1002
+    assert isinstance(disconnected.__cause__, RemoteProtocolError)
+    assert disconnected.__cause__.code == 1002
+    assert pair.client.disconnected().__cause__ is None

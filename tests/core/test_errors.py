@@ -12,6 +12,7 @@ from windsock.core.protocol.errors import (
     ProtocolError,
     RemoteProtocolError,
     WindsockError,
+    disconnect_in,
 )
 from windsock.core.protocol.headers import Headers
 
@@ -50,3 +51,11 @@ def test_disconnected_is_readable_and_safe_to_log(reason: str, clean: bool, text
     error = Disconnected(1000, reason, clean)
     assert (error.code, error.reason, error.clean) == (1000, reason, clean)
     assert str(error) == text
+
+
+def test_a_group_of_nothing_but_disconnects_counts_as_one() -> None:
+    gone = Disconnected(1001, "", True)
+    assert disconnect_in(gone) is gone
+    assert disconnect_in(ExceptionGroup("", [gone, ExceptionGroup("", [gone])])) is gone
+    assert disconnect_in(ExceptionGroup("", [gone, ValueError()])) is None
+    assert disconnect_in(ValueError()) is None

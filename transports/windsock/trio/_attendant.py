@@ -55,8 +55,9 @@ class Attendant:
             return trio.lowlevel.Abort.SUCCEEDED
 
         while True:
-            self._flusher = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(abort)
+            if not self._to_flush:
+                self._flusher = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(abort)
             links, self._to_flush = self._to_flush, []
             for link in links:
                 link.flush_now()

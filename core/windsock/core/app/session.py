@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from windsock.core.protocol import close_codes
-from windsock.core.protocol.errors import Disconnected
+from windsock.core.protocol.errors import Disconnected, disconnect_in
 from windsock.core.protocol.events import HandshakeRequested, HttpRequested
 from windsock.core.protocol.headers import escape_controls
 from windsock.core.protocol.state import State
@@ -107,7 +107,7 @@ async def run_websocket(app: App, ws: WebSocket, channel: Channel[SupportsServin
 
 
 async def _fail(ws: WebSocket, channel: Channel[SupportsServing], error: Exception) -> None:
-    if channel.ended and _is_disconnect(error):
+    if channel.ended and disconnect_in(error) is not None:
         logger().debug("%s: %s", _describe(ws.request), error)
         return
     logger().error("%s: the handler failed", _describe(ws.request), exc_info=error)
@@ -115,12 +115,6 @@ async def _fail(ws: WebSocket, channel: Channel[SupportsServing], error: Excepti
         await _reject(ws, Response(status=500))
     else:
         await ws.close(close_codes.INTERNAL_ERROR)
-
-
-def _is_disconnect(error: Exception) -> bool:
-    if isinstance(error, ExceptionGroup):
-        return cast("ExceptionGroup[Exception]", error).split(Disconnected)[1] is None
-    return isinstance(error, Disconnected)
 
 
 async def _reject(ws: WebSocket, response: Response) -> None:

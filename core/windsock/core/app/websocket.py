@@ -9,7 +9,12 @@ from typing import Any, Final, NoReturn, Self, TypeVar, cast, overload
 
 from windsock.core.protocol import close_codes
 from windsock.core.protocol.connection import Message
-from windsock.core.protocol.errors import Disconnected, LocalProtocolError, MessageTypeError
+from windsock.core.protocol.errors import (
+    Disconnected,
+    LocalProtocolError,
+    MessageTypeError,
+    disconnect_in,
+)
 from windsock.core.protocol.headers import HeaderFields, Headers
 from windsock.core.protocol.state import State
 
@@ -394,8 +399,10 @@ class WebSocket:
     ) -> bool:
         """Closes: 1000, or 1011 after an exception. Swallows Disconnected by `catch_disconnect`."""
         self._depth -= 1
-        if isinstance(exc, Disconnected) and self._over:
-            return self._depth == 0 and self._catches(exc)
+        # A nursery or task group inside wraps what it lets through.
+        disconnected = None if exc is None else disconnect_in(exc)
+        if disconnected is not None and self._over:
+            return self._depth == 0 and self._catches(disconnected)
         if self._depth:
             return False
         if exc is None:

@@ -22,7 +22,7 @@ from . import close_codes
 from .close_codes import check_close
 from .config import Config
 from .deflate import DeflateParameters
-from .errors import Disconnected, LocalProtocolError
+from .errors import Disconnected, LocalProtocolError, RemoteProtocolError
 from .events import (
     NEED_DATA,
     PAUSED,
@@ -70,6 +70,7 @@ class Connection(ABC):
         "_taken",
         "_unsent",
         "_unsent_since",
+        "_violation",
         "closed",
         "pending_output",
         "state",
@@ -98,6 +99,7 @@ class Connection(ABC):
         self._message_since: float | None = None
         self._held: CloseFrame | Violation | None = None
         self._held_since: float | None = None
+        self._violation: Violation | None = None
         self._closing_since: float | None = None
         self._sent_close: CloseFrame | None = None
         self._owed_pong: bytes | None = None
@@ -180,6 +182,7 @@ class Connection(ABC):
         if isinstance(found, CloseFrame):
             self._receive_close(found)
         else:
+            self._violation = found
             self._fail(Input.VIOLATION, found.code, found.reason)
         return None
 
@@ -321,9 +324,15 @@ class Connection(ABC):
         self._finish(close_codes.ABNORMAL, "", clean=False, by_peer=False)
 
     def disconnected(self) -> Disconnected:
-        """The error that tells a user of this connection that it has ended or is ending."""
+        """The error that tells a user of this connection that it has ended or is ending.
+
+        Its `__cause__` is a RemoteProtocolError where the peer broke the protocol.
+        """
         if self.closed is not None:
-            return Disconnected(self.closed.code, self.closed.reason, self.closed.clean)
+            error = Disconnected(self.closed.code, self.closed.reason, self.closed.clean)
+            if self._violation is not None:
+                error.__cause__ = RemoteProtocolError(self._violation.reason, self._violation.code)
+            return error
         if self._sent_close is not None:
             return Disconnected(self._sent_close.code, self._sent_close.reason, False)
         return Disconnected(close_codes.ABNORMAL, "", False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from .headers import Headers
@@ -72,6 +72,19 @@ class Disconnected(WindsockError):
     def __str__(self) -> str:
         how = "closing handshake complete" if self.clean else "no complete closing handshake"
         return f"{self.code} {self.reason!r} ({how})" if self.reason else f"{self.code} ({how})"
+
+
+def disconnect_in(error: BaseException) -> Disconnected | None:
+    """The `Disconnected` that `error` is, or that a group of nothing else holds, else None."""
+    if isinstance(error, Disconnected):
+        return error
+    if not isinstance(error, BaseExceptionGroup):
+        return None
+    found = [
+        disconnect_in(inner)
+        for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions
+    ]
+    return found[0] if all(found) else None
 
 
 class MessageTypeError(WindsockError, TypeError):

@@ -28,6 +28,7 @@ from .handshake import (
 )
 from .headers import Headers, is_token
 
+_REFUSAL_TEXTS: Final = {431: "request head too large", 501: "unknown Transfer-Encoding"}
 _WITHOUT_CONTENT: Final = frozenset({204, 304})
 # A character that no request may hold, and those it stands in for.
 _REFUSED: Final = "\x00"
@@ -150,7 +151,9 @@ class ServerHandshake:
         except h11.RemoteProtocolError as error:
             if self._reader.cut_short:
                 return None  # it needs no answer
-            return Refusal(error.error_status_hint, str(error))
+            status = error.error_status_hint
+            # h11's own words may hold a repr of what the peer sent.
+            return Refusal(status, _REFUSAL_TEXTS.get(status, "malformed HTTP/1.1 request"))
 
     def _take_head(self, event: h11.Request) -> Refusal | None:
         self._head = head = RequestHead(
