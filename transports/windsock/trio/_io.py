@@ -39,7 +39,7 @@ class ByteStream(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close at once. Never raises."""
+        """Close at once; more than once does no harm. Never raises."""
 
 
 class SocketStream:
@@ -90,8 +90,9 @@ class SocketStream:
         return True
 
     async def close(self) -> None:
-        trio.lowlevel.notify_closing(self._socket)
-        self._socket.close()
+        if self._socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
 
 
 class AnyStream:

@@ -39,6 +39,7 @@ class TrioLink:
         "_reader",
         "_sending_shut",
         "_stream",
+        "_stream_ended",
         "_write_high_water",
         "_writing",
         "channel",
@@ -61,6 +62,7 @@ class TrioLink:
         self._eof = False
         self._writing = False
         self._sending_shut = False
+        self._stream_ended = False
         self._flush_queued = False
         self._deadline_kept = float("inf")
         self._deadline_number = -1
@@ -128,6 +130,10 @@ class TrioLink:
         self._lot.unpark_all()
         if self._reader is _Reader.WAITER:
             self._stream.interrupt()
+        if self.channel.finished and not self._stream_ended:
+            # The peer waits for our end of TCP, however long the handler goes on.
+            self._stream_ended = True
+            self._attendant.nursery.start_soon(self._stream.close)
 
     def resume_reading(self) -> None:
         self.wake()
@@ -141,6 +147,8 @@ class TrioLink:
 
     def read_in_background(self) -> None:
         """Read in place of the handler until it waits itself."""
+        # What the handler's last read left: a Pong to be sent, an end that is held for it.
+        self._flush()
         if self._reader is _Reader.NOBODY and self._readable:
             self._reader = _Reader.BACKGROUND
             self._attendant.attended(self)
@@ -245,6 +253,7 @@ class TrioLink:
         if self._background is not None:
             self._background.cancel()
         self._attendant.attended(self)
+        self._stream_ended = True
         if not self.channel.finished:
             self._write_failed()
         self._attendant.forget_deadline(self._deadline_number)
