@@ -133,3 +133,10 @@ def test_upgrade(values: list[str], protocols: list[str] | None) -> None:
 )
 def test_extensions(values: list[str], offers: list[ExtensionOffer] | None) -> None:
     assert parse_extensions(values) == offers
+
+
+def test_headers_are_made_from_pairs_a_mapping_or_other_headers() -> None:
+    lines = (("X-A", "1"), ("x-a", "2"))
+    assert Headers(lines).items_as_sent() == lines
+    assert Headers(Headers(lines)).items_as_sent() == lines
+    assert Headers({"X-A": "1"}).items_as_sent() == (("X-A", "1"),)

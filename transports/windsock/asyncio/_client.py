@@ -8,8 +8,9 @@ import ssl
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
-from windsock.core import Config, Headers, WebSocket
+from windsock.core import Config, WebSocket
 from windsock.core.app.client import client_channel, open_websocket
+from windsock.core.protocol.headers import HeaderFields
 from windsock.core.protocol.uri import parse_uri
 
 from ._link import AsyncioLink
@@ -20,7 +21,7 @@ async def connect(
     uri: str,
     *,
     subprotocols: Iterable[str] = (),
-    headers: Headers | Iterable[tuple[str, str]] = (),
+    headers: HeaderFields = (),
     config: Config | None = None,
     ssl_context: ssl.SSLContext | None = None,
     unix: str | None = None,

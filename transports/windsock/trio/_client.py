@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 import trio
 from trio.abc import Stream
 
-from windsock.core import Config, Headers, WebSocket
+from windsock.core import Config, WebSocket
 from windsock.core.app.client import client_channel, open_websocket
+from windsock.core.protocol.headers import HeaderFields
 from windsock.core.protocol.uri import WebSocketURI, parse_uri
 
 from ._attendant import attendance
@@ -23,7 +24,7 @@ async def connect(
     uri: str,
     *,
     subprotocols: Iterable[str] = (),
-    headers: Headers | Iterable[tuple[str, str]] = (),
+    headers: HeaderFields = (),
     config: Config | None = None,
     ssl_context: ssl.SSLContext | None = None,
     unix: str | None = None,
@@ -87,7 +88,7 @@ async def connect_stream(
     uri: str = "ws://localhost/",
     *,
     subprotocols: Iterable[str] = (),
-    headers: Headers | Iterable[tuple[str, str]] = (),
+    headers: HeaderFields = (),
     config: Config | None = None,
 ) -> AsyncGenerator[WebSocket]:
     """Open a WebSocket over a stream that is connected already; closes it at the end.
@@ -108,7 +109,7 @@ async def _connect_stream(
     stream: Stream,
     uri: WebSocketURI,
     subprotocols: Iterable[str],
-    headers: Headers | Iterable[tuple[str, str]],
+    headers: HeaderFields,
     config: Config,
     started: float,
 ) -> AsyncGenerator[WebSocket]:

@@ -31,7 +31,7 @@ def client_channel(
     Raises:
         LocalProtocolError: a subprotocol or header that cannot be sent.
     """
-    lines = list(headers.items_as_sent() if isinstance(headers, Headers) else headers)
+    lines = list(Headers(headers).items_as_sent())
     if uri.credentials is not None and "authorization" not in Headers(lines):
         lines.append(("Authorization", uri.credentials))
     connection = ClientConnection(

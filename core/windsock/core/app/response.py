@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from windsock.core.protocol.errors import WindsockError
-from windsock.core.protocol.headers import Headers
+from windsock.core.protocol.headers import HeaderFields, Headers
 
 
 class Response:
@@ -26,13 +25,13 @@ class Response:
         self,
         body: str | bytes = b"",
         status: int = 200,
-        headers: Headers | Mapping[str, str] | list[tuple[str, str]] | tuple[()] = (),
+        headers: HeaderFields = (),
         *,
         content_type: str | None = None,
     ) -> None:
         self.body = body.encode() if isinstance(body, str) else body
         self.status = status
-        fields = Headers(headers.items_as_sent() if isinstance(headers, Headers) else headers)
+        fields = Headers(headers)
         if "content-type" not in fields and (self.body or content_type):
             if content_type is None:
                 text = isinstance(body, str)

@@ -163,8 +163,7 @@ class WebSocket:
         """
         await self._link.checkpoint()
         if not isinstance(status, Response):
-            lines = headers.items_as_sent() if isinstance(headers, Headers) else list(headers)
-            status = Response(body, status, Headers(lines))
+            status = Response(body, status, headers)
         self._server().reject(status.status, status.headers, status.body, now=self._link.now())
         self._changed()
 

@@ -21,6 +21,7 @@ from .config import Config, Deflate
 from .errors import LocalProtocolError
 from .events import RequestHead
 from .headers import (
+    HeaderFields,
     Headers,
     has_control,
     is_token,
@@ -258,16 +259,14 @@ def _same_host(origin: str, host: str) -> bool:
         return False
 
 
-def check_fields(
-    headers: Headers | Iterable[tuple[str, str]], *, forbidden: frozenset[str]
-) -> list[tuple[str, str]]:
+def check_fields(headers: HeaderFields, *, forbidden: frozenset[str]) -> list[tuple[str, str]]:
     """The application's own header fields, if they can be written without harm (RFC 9110 §5.5).
 
     Raises:
         LocalProtocolError: a name that is no token or not for the application to set, or a value
             with anything but printable ASCII.
     """
-    lines = headers.items_as_sent() if isinstance(headers, Headers) else tuple(headers)
+    lines = Headers(headers).items_as_sent()
     for line in lines:
         if not _is_pair_of_str(line):
             raise LocalProtocolError(f"header fields are pairs of str, not {line!r}")
@@ -290,7 +289,7 @@ def _is_pair_of_str(line: object) -> bool:
 
 
 def accept_headers(
-    offer: Offer, subprotocol: str | None, extra: Headers | Iterable[tuple[str, str]]
+    offer: Offer, subprotocol: str | None, extra: HeaderFields
 ) -> list[tuple[str, str]]:
     """The header fields of the 101 response (§4.2.2).
 
@@ -311,7 +310,7 @@ def accept_headers(
 
 
 def accept_fields(
-    offered: Sequence[str], subprotocol: str | None, extra: Headers | Iterable[tuple[str, str]]
+    offered: Sequence[str], subprotocol: str | None, extra: HeaderFields
 ) -> list[tuple[str, str]]:
     """The application's own header fields of the response that accepts, checked together with
     its choice of a subprotocol.
@@ -327,9 +326,7 @@ def accept_fields(
     return check_fields(extra, forbidden=_OWN_FIELDS)
 
 
-def response_headers(
-    status: int, headers: Headers | Iterable[tuple[str, str]], size: int
-) -> list[tuple[str, str]]:
+def response_headers(status: int, headers: HeaderFields, size: int) -> list[tuple[str, str]]:
     """The header fields of a response that is not 101; the connection ends with it.
 
     Raises:
@@ -341,9 +338,7 @@ def response_headers(
     return [*lines, ("Connection", "close, upgrade" if upgrade else "close")]
 
 
-def response_fields(
-    status: int, headers: Headers | Iterable[tuple[str, str]], size: int
-) -> list[tuple[str, str]]:
+def response_fields(status: int, headers: HeaderFields, size: int) -> list[tuple[str, str]]:
     """The header fields of a response that is not 101, without those of the connection.
 
     Raises:
@@ -359,9 +354,7 @@ def response_fields(
     return lines
 
 
-def request_headers(
-    host: str, offer: ClientOffer, extra: Headers | Iterable[tuple[str, str]]
-) -> list[tuple[str, str]]:
+def request_headers(host: str, offer: ClientOffer, extra: HeaderFields) -> list[tuple[str, str]]:
     """The header fields of a client's opening handshake (§4.1).
 
     Raises:

@@ -31,9 +31,14 @@ class Headers(Mapping[str, str]):
     __slots__ = ("_lines",)
 
     def __init__(self, lines: Iterable[tuple[str, str]] | Mapping[str, str] = ()) -> None:
-        if isinstance(lines, Mapping):
-            lines = cast("Mapping[str, str]", lines).items()
-        self._lines = tuple(lines)
+        pairs: Iterable[tuple[str, str]]
+        if isinstance(lines, Headers):
+            pairs = lines.items_as_sent()
+        elif isinstance(lines, Mapping):
+            pairs = cast("Mapping[str, str]", lines).items()
+        else:
+            pairs = lines
+        self._lines: tuple[tuple[str, str], ...] = tuple(pairs)
 
     def __getitem__(self, name: str) -> str:
         values = self.get_all(name)
@@ -63,8 +68,8 @@ class Headers(Mapping[str, str]):
         return self._lines
 
 
-HeaderFields = Headers | Iterable[tuple[str, str]]
-"""What the application gives for header fields."""
+HeaderFields = Mapping[str, str] | Iterable[tuple[str, str]]
+"""What applications give for header fields: a mapping such as `Headers` or a dict, or pairs."""
 
 
 def is_token(text: str) -> bool:

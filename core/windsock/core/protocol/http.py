@@ -26,9 +26,9 @@ from .handshake import (
     request_headers,
     response_headers,
 )
-from .headers import Headers, is_token
+from .headers import HeaderFields, Headers, is_token
 
-_REFUSAL_TEXTS: Final = {431: "request head too large", 501: "unknown Transfer-Encoding"}
+_REFUSAL_TEXTS: Final = {431: "head too large", 501: "unknown Transfer-Encoding"}
 _WITHOUT_CONTENT: Final = frozenset({204, 304})
 # A character that no request may hold, and those it stands in for.
 _REFUSED: Final = "\x00"
@@ -191,9 +191,7 @@ class ServerHandshake:
         response = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
         return self._reader.h11.send(response) or b""
 
-    def accept(
-        self, subprotocol: str | None, headers: Headers | Iterable[tuple[str, str]]
-    ) -> tuple[bytes, Offer, bytes]:
+    def accept(self, subprotocol: str | None, headers: HeaderFields) -> tuple[bytes, Offer, bytes]:
         """The 101 response, what was agreed on, and the bytes that came after the request.
 
         Raises:
@@ -208,9 +206,7 @@ class ServerHandshake:
         assert data is not None
         return data, self._offer, self._reader.trailing_data()
 
-    def respond(
-        self, status: int, headers: Headers | Iterable[tuple[str, str]], body: bytes
-    ) -> bytes:
+    def respond(self, status: int, headers: HeaderFields, body: bytes) -> bytes:
         """A complete response that is not 101, and the last of this connection.
 
         Raises:
@@ -244,7 +240,7 @@ class ClientHandshake:
         host: str,
         target: str,
         subprotocols: Iterable[str],
-        headers: Headers | Iterable[tuple[str, str]],
+        headers: HeaderFields,
     ) -> None:
         self._config = config
         self._reader = _HeadReader(h11.CLIENT, config)
