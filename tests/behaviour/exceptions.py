@@ -98,6 +98,12 @@ BEHAVIOURS: Final[Mapping[str, str]] = {
     "slow-decision": "a decision that takes longer than Config.open_timeout: 503",
     "origin": "an Origin that is neither the host's own nor listed: 403",
     "log-lines": "log lines are printable, and say which request they are about",
+    # graceful shutdown
+    "shutdown": "graceful shutdown closes 1001, and handlers see Disconnected(1001)",
+    "shutdown-stops-accepting": "graceful shutdown stops accepting, and ends when all have ended",
+    "shutdown-deadline": "graceful shutdown waits at most Config.shutdown_timeout",
+    "shutdown-handshakes": "graceful shutdown answers an undecided handshake with 503",
+    "shutdown-http": "graceful shutdown lets plain HTTP requests finish",
     # plain HTTP
     "http": "plain HTTP handlers answer on the same port",
     "http-errors": "plain HTTP: 404, 405 with Allow, 426 where only WebSockets are served, 500",
@@ -272,6 +278,40 @@ _ROWS: Final[Sequence[tuple[str, Sequence[str], Deviation]]] = (
             instead="send() waits for as long as the host does",
             why="the host owns the socket and reports no progress",
         ),
+    ),
+    # graceful shutdown
+    (
+        "shutdown",
+        ["uvicorn"],
+        Deviation("the code is 1012", "uvicorn closes its WebSockets itself", (1012, 1012)),
+    ),
+    (
+        "shutdown",
+        _HYPERCORN,
+        Deviation(
+            instead="handlers are cancelled once hypercorn's graceful_timeout has passed",
+            why="hypercorn tells applications nothing of a shutdown",
+            expect=(1001, "cancelled"),
+        ),
+    ),
+    (
+        "shutdown-handshakes",
+        ["uvicorn"],
+        Deviation("the answer is 500", "uvicorn answers it itself", 500),
+    ),
+    *(
+        (
+            behaviour,
+            ["memory"],
+            Deviation("nothing", "there is no server to shut down", tested=False),
+        )
+        for behaviour in (
+            "shutdown",
+            "shutdown-stops-accepting",
+            "shutdown-deadline",
+            "shutdown-handshakes",
+            "shutdown-http",
+        )
     ),
     # hostile peers
     (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from typing import Final
@@ -31,7 +32,7 @@ class Log(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record until it is taken."""
         library = record.name.partition(".")[0]
-        if library in self._watched or APPLICATION_FAILED in record.getMessage():
+        if library in self._watched or _application_failed(record):
             with self._changed:
                 self._records.append(record)
                 self._changed.notify_all()
@@ -68,3 +69,10 @@ class Log(logging.Handler):
         """What nobody took."""
         with self._changed:
             return [f"{r.levelname} {r.name}: {r.getMessage()}" for r in self._records]
+
+
+def _application_failed(record: logging.LogRecord) -> bool:
+    """Whether a host says that the application raised, other than because the host cancelled it."""
+    if APPLICATION_FAILED not in record.getMessage():
+        return False
+    return record.exc_info is None or not isinstance(record.exc_info[1], asyncio.CancelledError)

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from wsproto import events
 from wsproto.connection import Connection, ConnectionState, ConnectionType
@@ -140,6 +140,9 @@ RECEIVE_SIZE: Final = 65536
 class WirePeer(Peer):
     """A client on a TCP connection, in control of every byte."""
 
+    masks: ClassVar[bool] = True
+    """Whether its frames are masked (RFC 6455 §5.3)."""
+
     def __init__(
         self,
         address: tuple[str, int],
@@ -149,14 +152,23 @@ class WirePeer(Peer):
         answer_pings: bool = True,
         answer_close: bool = True,
     ) -> None:
-        self.socket = socket.socket()
+        sock = socket.socket()
         if receive_buffer is not None:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if send_buffer is not None:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-        self.socket.settimeout(TIMEOUT)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.connect(address)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+        sock.settimeout(TIMEOUT)
+        try:
+            sock.connect(address)
+        except OSError:
+            sock.close()
+            raise
+        self._begin(sock, answer_pings=answer_pings, answer_close=answer_close)
+
+    def _begin(self, sock: socket.socket, *, answer_pings: bool, answer_close: bool) -> None:
+        self.socket = sock
+        sock.settimeout(TIMEOUT)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._answer_pings = answer_pings
         self._answer_close = answer_close
         self._unread = b""
@@ -274,7 +286,7 @@ class WirePeer(Peer):
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         if code == 1005:
-            self.send_raw(frame(Opcode.CLOSE))
+            self.send_raw(frame(Opcode.CLOSE, mask=self.masks))
             self.frames.send(events.CloseConnection(code=1000))  # for its state only
         else:
             self.send_raw(self.frames.send(events.CloseConnection(code=code, reason=reason)))
@@ -325,7 +337,7 @@ class WirePeer(Peer):
     def _take_close(self, event: events.CloseConnection) -> None:
         if self.frames.state in {ConnectionState.OPEN, ConnectionState.LOCAL_CLOSING}:
             # wsproto's way to say that it does not understand what it was fed.
-            raise AssertionError(f"the server broke the protocol: {event.reason}")
+            raise AssertionError(f"the other side broke the protocol: {event.reason}")
         code = 1005 if event.code is None else int(event.code)
         self._inbox.append(Close(code, event.reason or ""))
         if self._answer_close and self.frames.state is ConnectionState.REMOTE_CLOSING:
