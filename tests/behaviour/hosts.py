@@ -152,7 +152,8 @@ def _hypercorn(name: str, config: Config, *, worker: str) -> Iterator[Running]:
     if config.ping_interval < Config().ping_interval:
         # Its pinging tasks outlive their connections by up to an interval, so only where tested.
         settings.websocket_ping_interval = config.ping_interval
-    settings.graceful_timeout = config.shutdown_timeout
+    # Connections that it has refused or failed are left behind, and awaited as long as this.
+    settings.graceful_timeout = min(config.shutdown_timeout, 2)
     settings.errorlog = None
     site = WireSite(name, config, app, address)
     serve: Any = hypercorn.trio.serve if worker == "trio" else hypercorn.asyncio.serve

@@ -164,14 +164,14 @@ class MemoryPeer(Peer):
 
 
 def _read_body(exchange: Exchange, kind: str) -> bytes:
-    body = b""
+    body = bytearray()
     while True:
         event = exchange.get()
         assert event is not None
         assert event["type"] == kind
         body += event.get("body", b"")
         if not event.get("more_body"):
-            return body
+            return bytes(body)
 
 
 class MemorySite(Site):

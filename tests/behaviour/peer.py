@@ -12,16 +12,18 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 from wsproto import events
 from wsproto.connection import Connection, ConnectionState, ConnectionType
-from wsproto.extensions import PerMessageDeflate
+from wsproto.extensions import Extension, PerMessageDeflate
 from wsproto.frame_protocol import Opcode
 
 from windsock.core import Headers
 
 from .sync import TIMEOUT
+
+T = TypeVar("T")
 
 HeaderList = Iterable[tuple[str, str]]
 
@@ -173,7 +175,7 @@ class WirePeer(Peer):
         self._answer_close = answer_close
         self._unread = b""
         self._frames: Connection | None = None
-        self._part: list[str] | list[bytes] = []
+        self._part: list[Any] = []
         self._inbox: deque[str | bytes | Close] = deque()
         self._pings: deque[bytes] = deque()
         self._pongs: deque[bytes] = deque()
@@ -185,7 +187,7 @@ class WirePeer(Peer):
         self.send_raw(request)
         self.answer = self.read_answer()
         if self.answer.status == 101:
-            extensions = []
+            extensions: list[Extension] = []
             if "sec-websocket-extensions" in self.answer.headers:
                 deflate = PerMessageDeflate()
                 deflate.finalize(self.answer.headers["sec-websocket-extensions"])
@@ -302,7 +304,7 @@ class WirePeer(Peer):
         """The payload of the server's next Pong."""
         return self._next(self._pongs)
 
-    def _next(self, found: deque[events.T]) -> events.T:  # type: ignore[name-defined]
+    def _next(self, found: deque[T]) -> T:
         while not found:
             data = self._receive_raw()
             if data:
@@ -320,9 +322,9 @@ class WirePeer(Peer):
         self.frames.receive_data(data)
         for event in self.frames.events():
             if isinstance(event, events.Message):
-                self._part.append(event.data)  # type: ignore[arg-type]
+                self._part.append(event.data)
                 if event.message_finished:
-                    self._inbox.append(type(event.data)().join(self._part))  # type: ignore[arg-type]
+                    self._inbox.append(type(event.data)().join(self._part))
                     self._part = []
             elif isinstance(event, events.Ping):
                 self._pings.append(bytes(event.payload))

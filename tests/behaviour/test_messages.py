@@ -21,7 +21,17 @@ from .peer import Close, frame
 from .sites import Site, WireSite, echo
 from .sync import Gate, Observed
 
-MESSAGES = ["text", b"binary", "", b"", "ünïcödé 🎏", bytes(range(256)), "x" * 125, "x" * 126, "\0"]
+MESSAGES: list[str | bytes] = [
+    "text",
+    b"binary",
+    "",
+    b"",
+    "ünïcödé 🎏",
+    bytes(range(256)),
+    "x" * 125,
+    "x" * 126,
+    "\0",
+]
 
 
 @pytest.mark.behaviour("messages")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from windsock.core import App, WebSocket
+from windsock.core import App, Request, Response, WebSocket
 
 from .exceptions import Deviation
 from .sites import Site, WireSite, echo
@@ -113,7 +113,11 @@ async def _never(ws: WebSocket, **path_params: str) -> None:
 @pytest.mark.behaviour("routes")
 def test_a_websocket_on_a_path_for_plain_http_is_a_404(site: Site) -> None:
     app = App()
-    app.http("/page")(_never)
+
+    @app.http("/page")
+    async def page(request: Request) -> Response:
+        raise AssertionError("called for a WebSocket")
+
     with site.knock(app, "/page") as peer:
         assert peer.answer.status == 404
 
