@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from windsock.core.protocol.events import RequestHead
 from windsock.core.protocol.headers import Headers
@@ -93,10 +93,12 @@ class Request:
     @property
     def raw_path(self) -> str:
         """The path as sent, percent-encoded."""
-        if self.target.startswith("/"):
-            return self.target.partition("?")[0]
-        # The absolute form that proxies are sent (RFC 9112 §3.2.2); "*" has no path.
-        return urlsplit(self.target).path or "/"
+        path = self.target.partition("?")[0]
+        if path.startswith("/"):
+            return path
+        # The absolute form that proxies are sent (RFC 9112 §3.2.2), of whatever authority; the
+        # other forms have no path.
+        return "/" + path.partition("://")[2].partition("/")[2]
 
     @property
     def path(self) -> str:
