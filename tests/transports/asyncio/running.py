@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from tests.transports.wire import REQUEST, split_head
 from windsock.asyncio import Server
@@ -82,10 +82,8 @@ class RawPeer:
     async def close(self) -> None:
         """End the connection."""
         self._writer.close()
-        try:
+        with suppress(ConnectionError):
             await self._writer.wait_closed()
-        except ConnectionError:
-            pass
 
 
 @asynccontextmanager
@@ -131,3 +129,9 @@ async def accept(peer: RawPeer) -> None:
 def open_files() -> int:
     """How many file descriptors this process has."""
     return len(os.listdir("/proc/self/fd"))
+
+
+async def rounds_until(true: Callable[[], bool]) -> None:
+    """Let the loop go round until something is true that nobody announces."""
+    while not true():  # noqa: ASYNC110  # there is no event to wait for
+        await asyncio.sleep(0)

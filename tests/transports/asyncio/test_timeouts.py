@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 import windsock.asyncio
+from tests.certificates import server_context
 from tests.transports.handlers import hold
 from tests.transports.wire import (
     CLOSE,
@@ -203,6 +204,13 @@ async def test_client_gives_up_a_tls_handshake_that_is_not_answered() -> None:
         with pytest.raises(TimeoutError, match="within 3 s"):
             async with windsock.asyncio.connect(uri.replace("ws:", "wss:"), config=CONFIG):
                 pass
+        assert now() == CONFIG.open_timeout
+
+
+async def test_server_gives_up_a_tls_handshake_that_does_not_come() -> None:
+    serving = windsock.asyncio.serve(hold, config=CONFIG, ssl_context=server_context())
+    async with serving as server, dial(server) as raw:
+        assert await raw.read_all() == b""
         assert now() == CONFIG.open_timeout
 
 
