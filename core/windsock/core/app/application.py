@@ -154,4 +154,5 @@ def _check_handler(path: str, handler: Callable[..., Any]) -> None:
 def _is_coroutine_function(handler: Any) -> bool:
     if inspect.iscoroutinefunction(handler):
         return True
-    return inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004
+    # Looked up as calling does: a class is not called by the method that its instances are.
+    return inspect.iscoroutinefunction(getattr(type(handler), "__call__", None))  # noqa: B004
