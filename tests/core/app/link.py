@@ -156,6 +156,8 @@ class MemoryLink:
 
     def __init__(self, world: World, channel: Channel[Any], incoming: Wire, outgoing: Wire) -> None:
         self.capabilities = Capabilities()
+        self.checkpoints = True
+        self.checkpoints = True
         self.channel = channel
         self.incoming = incoming
         self.outgoing = outgoing

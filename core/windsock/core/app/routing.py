@@ -71,7 +71,6 @@ class Router:
     def match(self, path: str, method: str | None) -> Match | NoMatch:
         """The route for a decoded path and an HTTP method, or a WebSocket where that is None."""
         from werkzeug.exceptions import MethodNotAllowed, NotFound
-        from werkzeug.routing import RequestRedirect
         from werkzeug.routing.exceptions import WebsocketMismatch
 
         adapter = self._map.bind(_HOST)
@@ -84,7 +83,7 @@ class Router:
             return NoMatch(426, (("Upgrade", "websocket"),))
         except MethodNotAllowed as error:
             return NoMatch(405, (("Allow", ", ".join(sorted(error.valid_methods or ()))),))
-        except (NotFound, RequestRedirect):
+        except NotFound:
             return NoMatch(404)
         return Match(route, dict(values))
 
