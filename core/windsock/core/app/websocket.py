@@ -212,6 +212,7 @@ class WebSocket:
         try:
             if channel.pump():
                 self._link.flush_soon()
+                self._link.wake()  # the others who wait may have waited for this
             else:
                 await self._link.wait()
         finally:

@@ -1,0 +1,168 @@
+"""The inbox: how much is kept for a slow reader, and when the transport is to read on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.core.app.conftest import MakeWorld
+from tests.core.app.link import World
+from tests.core.helpers import CLOSE, PING, TEXT, close_payload, frame_from, head, request
+from windsock.core import State, WebSocket
+from windsock.core.protocol.events import RequestRefused
+from windsock.core.protocol.frames import Role
+
+OVERHEAD = 64  # what a message counts in the inbox besides its bytes
+
+
+def text(payload: bytes) -> bytes:
+    return frame_from(Role.CLIENT, TEXT, payload)
+
+
+def open_server(world: World) -> WebSocket:
+    """An open WebSocket whose peer is bytes."""
+    world.peer_sends(request())
+    ws = world.server_websocket()
+    world.do(ws.accept())
+    world.peer_got()
+    return ws
+
+
+def receive(world: World, ws: WebSocket) -> str | bytes:
+    return world.do(ws.receive())
+
+
+# The opening handshake
+
+
+@pytest.mark.parametrize(
+    ("data", "state"),
+    [(request(), State.DECIDING), (head("GET / HTTP/1.1", [("Host", "x")]), State.RESPONDING)],
+)
+def test_what_comes_before_a_decision_is_bounded(world: World, data: bytes, state: State) -> None:
+    channel = world.server_channel
+    world.peer_sends(data)
+    assert channel.connection.state is state
+    assert channel.wants_data
+    world.peer_sends(bytes(64 * 1024 - 1))
+    assert channel.wants_data
+    world.peer_sends(b"\0")
+    assert not channel.wants_data
+    world.to_server.data += b"more"
+    world.run()
+    assert world.to_server.data == b"more"
+
+
+def test_what_came_before_the_decision_is_received_after_it(world: World) -> None:
+    world.peer_sends(request() + text(b"one"))
+    world.peer_sends(text(b"x" * 64 * 1024))
+    world.to_server.data += text(b"three")
+    ws = world.server_websocket()
+    assert world.to_server.data, "early data is unbounded"
+    world.do(ws.accept())
+    assert receive(world, ws) == "one"
+    assert receive(world, ws) == "x" * 64 * 1024
+    assert receive(world, ws) == "three"
+
+
+def test_the_greeting_of_a_bad_request(world: World) -> None:
+    world.peer_sends(request(("Sec-WebSocket-Version", "8")))
+    assert isinstance(world.server_channel.greeting, RequestRefused)
+    assert world.server_channel.ended
+    assert not world.server_channel.finished
+    world.peer_ends()
+    assert world.server_channel.finished
+
+
+# High and low water
+
+
+def test_reading_stops_when_the_inbox_is_full_and_goes_on_when_half_of_it_was_taken(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(inbox_high_water=4 * (OVERHEAD + 6))
+    ws = open_server(world)
+    channel = world.server_channel
+    for number in range(4):
+        assert channel.wants_data
+        world.peer_sends(text(b"text %d" % number))
+    assert not channel.wants_data
+    assert receive(world, ws) == "text 0"
+    assert not channel.wants_data
+    assert receive(world, ws) == "text 1"
+    assert channel.wants_data
+    for number in range(2, 4):
+        assert receive(world, ws) == f"text {number}"
+
+
+def test_a_flood_of_empty_messages_is_bounded(make_world: MakeWorld) -> None:
+    world = make_world(inbox_high_water=10 * OVERHEAD)
+    ws = open_server(world)
+    world.peer_sends(text(b"") * 1000)
+    assert len(world.server_channel.inbox) == 10
+    assert not world.server_channel.wants_data
+    for _ in range(1000):
+        assert receive(world, ws) == ""
+        assert len(world.server_channel.inbox) <= 10
+    assert world.server_channel.wants_data
+
+
+def test_one_message_may_be_more_than_the_high_water(make_world: MakeWorld) -> None:
+    world = make_world(inbox_high_water=1)
+    ws = open_server(world)
+    for payload in ("x" * 1000, "", "y"):
+        world.peer_sends(text(payload.encode()))
+        assert not world.server_channel.wants_data
+        assert receive(world, ws) == payload
+        assert world.server_channel.wants_data
+
+
+def test_what_was_read_together_is_kept_until_there_is_room(make_world: MakeWorld) -> None:
+    world = make_world(inbox_high_water=2 * OVERHEAD)
+    ws = open_server(world)
+    world.peer_sends(b"".join(text(b"%d" % n) for n in range(7)))
+    assert [receive(world, ws) for _ in range(7)] == [str(n) for n in range(7)]
+    assert world.server_channel.wants_data
+
+
+def test_silence_is_not_the_peers_fault_while_nobody_reads(make_world: MakeWorld) -> None:
+    world = make_world(inbox_high_water=1, ping_interval=20, ping_timeout=20)
+    ws = open_server(world)
+    world.peer_sends(text(b"x"))
+    world.advance(1000)
+    assert not ws.closed
+    assert receive(world, ws) == "x"
+    world.advance(39)
+    assert not ws.closed
+    world.advance(2)
+    assert ws.closed
+    assert ws.code == 1011
+
+
+@pytest.mark.parametrize("count", [1, 10])
+def test_closing_discards_what_was_not_received_and_reads_on(
+    make_world: MakeWorld, count: int
+) -> None:
+    world = make_world(inbox_high_water=5 * OVERHEAD)
+    ws = open_server(world)
+    world.peer_sends(text(b"") * count)
+    closing = world.blocks(ws.close())
+    assert not world.server_channel.inbox
+    assert world.server_channel.wants_data
+    world.peer_sends(text(b"late") + frame_from(Role.CLIENT, CLOSE, close_payload(1000)))
+    assert not world.server_channel.inbox
+    closing.result()
+
+
+# Pings
+
+
+def test_pings_are_answered_though_nobody_receives(world: World) -> None:
+    open_server(world)
+    world.peer_sends(text(b"x") + frame_from(Role.CLIENT, PING, b"1"))
+    assert world.peer_got() == b"\x8a\x011"
+
+
+def test_an_unsolicited_pong_tells_no_latency(world: World) -> None:
+    ws = open_server(world)
+    world.peer_sends(frame_from(Role.CLIENT, 10, b"x"))
+    assert ws.latency is None
