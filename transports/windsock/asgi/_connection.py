@@ -122,6 +122,10 @@ class HostedConnection:
             raise LocalProtocolError("a host server hands over events, not bytes")
         self._end_of_input(close_codes.ABNORMAL, "")
 
+    def take_messages(self, messages: deque[Any], room: int) -> int:
+        """0: the host gives one message at a time, and `next_event` has it."""
+        return 0
+
     def next_event(self, *, hold_end: bool = False) -> Event | Status:
         """The next event; the state advances as it is returned.
 

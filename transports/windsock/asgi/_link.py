@@ -58,6 +58,7 @@ class AsgiLink:
         self._reader = make_reader(receive)
         self.now = self._reader.now
         self.checkpoint = self._reader.checkpoint
+        self.checkpoints = self._reader.checkpoints
         self._reading = False
         self._reads = 0
         self._sending = False

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Reader(ABC):
     """Awaits the host's `receive` in the task that wants the event, for one task at a time."""
 
+    checkpoints: bool
+    """Whether `checkpoint` can do anything."""
     now: Callable[[], float]
     """The loop's monotonic clock."""
 
@@ -48,6 +50,7 @@ class AsyncioReader(Reader):
         self._cancelled = asyncio.CancelledError
         self._task: asyncio.Task[object] | None = None
         self._interrupted = False
+        self.checkpoints = False
         self.now = asyncio.get_running_loop().time
 
     async def checkpoint(self) -> None:
@@ -85,6 +88,7 @@ class TrioReader(Reader):
         self._new_scope = trio.CancelScope
         self._scope: trio.CancelScope | None = None
         self._checkpoint = trio.lowlevel.checkpoint_if_cancelled
+        self.checkpoints = True
         self.now = trio.current_time
 
     async def checkpoint(self) -> None:

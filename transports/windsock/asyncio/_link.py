@@ -16,6 +16,7 @@ class AsyncioLink(asyncio.Protocol):
     """Moves bytes between an asyncio transport and a channel; implements `Link`."""
 
     capabilities = Capabilities()
+    checkpoints = False
 
     def __init__(
         self,

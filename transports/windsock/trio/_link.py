@@ -46,6 +46,7 @@ class TrioLink:
     )
 
     capabilities = Capabilities()
+    checkpoints = True
 
     def __init__(
         self, channel: Channel[Any], stream: SocketStream | AnyStream, attendant: Attendant

@@ -18,13 +18,11 @@ from windsock.core.protocol.events import (
     RequestRefused,
     Status,
 )
+from windsock.core.protocol.fast_lane import MESSAGE_OVERHEAD
 from windsock.core.protocol.server import ServerConnection
 from windsock.core.protocol.state import State
 
 from .link import SupportsWebSocket
-
-# What an unread message costs besides its own bytes, about.
-MESSAGE_OVERHEAD: Final = 64
 
 # How much a peer may send ahead of the application's decision before it is no longer read.
 _MAX_EARLY_DATA: Final = 64 * 1024
@@ -40,11 +38,11 @@ class Channel(Generic[ConnectionT]):
 
     __slots__ = (
         "_early_data",
-        "_full",
         "_inbox_size",
         "_low_water",
         "config",
         "connection",
+        "full",
         "greeting",
         "inbox",
         "latency",
@@ -66,7 +64,8 @@ class Channel(Generic[ConnectionT]):
         """How many tasks wait for what comes next."""
         self._inbox_size = 0
         self._low_water = config.inbox_high_water // 2
-        self._full = False
+        self.full = False
+        """Whether reading is paused because too much is unread."""
         self._early_data = 0
 
     @property
@@ -87,7 +86,7 @@ class Channel(Generic[ConnectionT]):
     @property
     def wants_data(self) -> bool:
         """Whether the transport should read from the peer."""
-        if self._full:
+        if self.full:
             return False
         if self.connection.state in {State.DECIDING, State.RESPONDING}:
             return self._early_data < _MAX_EARLY_DATA
@@ -105,11 +104,16 @@ class Channel(Generic[ConnectionT]):
 
         Returns whether there was anything.
         """
-        next_event = self.connection.next_event
+        take_messages, next_event = self.connection.take_messages, self.connection.next_event
         inbox = self.inbox
         high_water = self.config.inbox_high_water
         news = False
         while self._inbox_size < high_water:
+            used = take_messages(inbox, high_water - self._inbox_size)
+            if used:
+                self._inbox_size += used
+                news = True
+                continue
             # What was received before the end can still be answered before it.
             event = next_event(hold_end=bool(inbox) or not self.waiting)
             if isinstance(event, (str, bytes)):
@@ -123,30 +127,31 @@ class Channel(Generic[ConnectionT]):
             elif not isinstance(event, (Closed, Ping)):
                 self.greeting = event
             news = True
-        if not self._full:
-            self._full = True
+        if not self.full:
+            self.full = True
             self.connection.pause_reading()
         return news
 
-    def take(self, now: float) -> tuple[str | bytes, bool]:
-        """The oldest message, and whether the transport is to read again because of it."""
+    def take(self) -> str | bytes:
+        """The oldest message. While the inbox is `full`, `make_room` is to be called after it."""
         message = self.inbox.popleft()
         self._inbox_size -= len(message) + MESSAGE_OVERHEAD
-        if not self._full or self._inbox_size > self._low_water:
-            return message, False
-        return message, self._make_room(now)
+        return message
+
+    def make_room(self, now: float) -> bool:
+        """Look for room in the inbox; whether the transport is to read again because of it."""
+        if self._inbox_size > self._low_water:
+            return False
+        self.full = False
+        self.connection.resume_reading(now)
+        self.pump()
+        return not self.full
 
     def discard(self, now: float) -> bool:
         """Forget the unread messages; whether the transport is to read again because of it."""
         self.inbox.clear()
         self._inbox_size = 0
-        return self._full and self._make_room(now)
-
-    def _make_room(self, now: float) -> bool:
-        self._full = False
-        self.connection.resume_reading(now)
-        self.pump()
-        return not self._full
+        return self.full and self.make_room(now)
 
 
 ServerChannel = Channel[ServerConnection]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from windsock.core.protocol.connection import Message
 from windsock.core.protocol.errors import Disconnected
@@ -33,6 +34,8 @@ class Link(Protocol):
     """One connection's transport, as the `WebSocket` sees it."""
 
     capabilities: Capabilities
+    checkpoints: bool
+    """Whether `checkpoint` can do anything; asking this first is cheaper than awaiting nothing."""
 
     async def checkpoint(self) -> None:
         """Let a pending cancellation happen; no task switch is needed."""
@@ -76,6 +79,7 @@ class SupportsWebSocket(Protocol):
     def backlog(self) -> int: ...
     def receive_data(self, data: bytes | None, now: float) -> None: ...
     def next_event(self, *, hold_end: bool = False) -> Event | Status: ...
+    def take_messages(self, messages: deque[Any], room: int) -> int: ...
     def send(self, message: Message) -> None: ...
     def ping(self, payload: bytes | None, now: float) -> bytes: ...
     def awaits_pong(self, payload: bytes) -> bool: ...

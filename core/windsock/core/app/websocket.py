@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, TypeVar, cast, overload
 
@@ -189,20 +188,29 @@ class WebSocket:
             LocalProtocolError: not accepted yet.
             Disconnected: the WebSocket has ended and everything was received.
         """
-        link = self._link
-        await link.checkpoint()
-        inbox = self._channel.inbox
-        while not inbox:
-            try:
-                self._check_receiving()
-            except Disconnected:
-                if default is _UNSET:
-                    raise
-                return default
+        try:
+            return await self._receive()
+        except Disconnected:
+            if default is _UNSET:
+                raise
+            return default
+
+    async def _receive(self) -> str | bytes:
+        if self._link.checkpoints:
+            await self._link.checkpoint()
+        if not self._channel.inbox:
+            await self._fill_inbox()
+        return self._take()
+
+    async def _fill_inbox(self) -> None:
+        while not self._channel.inbox:
+            self._check_receiving()
             await self._wait()
-        message, resume = self._channel.take(link.now())
-        if resume:
-            link.resume_reading()
+
+    def _take(self) -> str | bytes:
+        message = self._channel.take()
+        if self._channel.full and self._channel.make_room(self._link.now()):
+            self._link.resume_reading()
         return message
 
     async def _wait(self) -> None:
@@ -244,20 +252,17 @@ class WebSocket:
         """
         return await self._receive_typed(bytes)
 
-    async def _receive_typed(self, wanted: Callable[..., T]) -> T:
-        await self._link.checkpoint()
-        inbox = self._channel.inbox
-        while not inbox:
-            self._check_receiving()
-            await self._wait()
-        if type(inbox[0]) is not wanted:
+    async def _receive_typed(self, wanted: type[T]) -> T:
+        if self._link.checkpoints:
+            await self._link.checkpoint()
+        await self._fill_inbox()
+        found = self._channel.inbox[0]
+        if not isinstance(found, wanted):
             raise MessageTypeError(
-                f"the next message is {type(inbox[0]).__name__}, not {wanted.__name__}"
+                f"the next message is {type(found).__name__}, not {wanted.__name__}"
             )
-        message, resume = self._channel.take(self._link.now())
-        if resume:
-            self._link.resume_reading()
-        return message  # type: ignore[return-value]  # its type was compared above
+        self._take()
+        return found
 
     async def receive_json(self) -> Any:
         """The next message, parsed as JSON, whether it came as text or binary.
@@ -275,7 +280,7 @@ class WebSocket:
     async def __anext__(self) -> str | bytes:
         """Iteration ends silently on codes 1000, 1001 and 1005, else it raises Disconnected."""
         try:
-            return await self.receive()
+            return await self._receive()
         except Disconnected as disconnected:
             if disconnected.code in _ORDERLY:
                 raise StopAsyncIteration from None
@@ -293,7 +298,8 @@ class WebSocket:
             Disconnected: the WebSocket has ended or is closing.
         """
         link = self._link
-        await link.checkpoint()
+        if link.checkpoints:
+            await link.checkpoint()
         connection = self._channel.connection
         connection.send(data)
         link.flush_soon()

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from . import close_codes
 from .close_codes import check_close
@@ -42,6 +43,7 @@ _MAX_HOLD: Final = 0.25
 
 Message = str | bytes | bytearray | memoryview
 
+_OPEN: Final = State.OPEN  # looking a member up in its class takes longer
 _AWAITING: Final = frozenset({State.AWAITING_REQUEST, State.AWAITING_RESPONSE})
 
 
@@ -51,6 +53,7 @@ class Connection(ABC):
     __slots__ = (
         "_closing_since",
         "_config",
+        "_encode_message",
         "_eof",
         "_events",
         "_frames",
@@ -92,6 +95,7 @@ class Connection(ABC):
         self._out: list[bytes] = []
         self._events: deque[Event] = deque()
         self._frames: FrameEngine | None = None
+        self._encode_message: Callable[[str | bytes], bytes]
         self._keepalive = Keepalive(config.ping_interval, config.ping_timeout, now)
         self._now = self._opened_at = now
         self._eof = False
@@ -166,6 +170,24 @@ class Connection(ABC):
             if self.state is State.DRAINING and self.backlog:
                 return NEED_DATA  # the peer may still read what we sent last
             self._end_of_stream()
+
+    def take_messages(self, messages: deque[Any], room: int) -> int:
+        """Append complete messages to `messages`, in place of as many calls of `next_event`.
+
+        Args:
+            room: how much may be appended, in lengths of messages plus `MESSAGE_OVERHEAD` each;
+                the last one may exceed it.
+
+        Returns:
+            How much it was. 0 means to ask `next_event`, which may still have a message.
+        """
+        if self.state is not _OPEN or self._events or self._held is not None:
+            return 0
+        assert self._frames is not None
+        used = self._frames.take_messages(messages, room)
+        if used:
+            self._message_since = None
+        return used
 
     def _take_frame_event(self, found: FrameEvent) -> Event | None:
         if isinstance(found, (str, bytes)):
@@ -250,15 +272,16 @@ class Connection(ABC):
             LocalProtocolError: the WebSocket is not open yet.
             Disconnected: it is no longer open.
         """
-        if self.state is not State.OPEN:
+        if self.state is not _OPEN:
             self._refuse_to_send(Input.SEND)
-        assert self._frames is not None
         if isinstance(message, (bytearray, memoryview)):
             message = bytes(message)
         elif not isinstance(message, (str, bytes)):
             raise TypeError(f"a message is str or bytes-like, not {type(message).__name__}")
         try:
-            self._queue(self._frames.encode_message(message))
+            data = self._encode_message(message)
+            self._out.append(data)
+            self.pending_output += len(data)
         except UnicodeEncodeError as error:
             raise LocalProtocolError(f"text that is not encodable as UTF-8: {error}") from None
 
@@ -493,6 +516,7 @@ class Connection(ABC):
 
     def _open(self, deflate: DeflateParameters | None, trailing: bytes) -> None:
         self._frames = FrameEngine(self._role, self._config, deflate)
+        self._encode_message = self._frames.encode_message
         self._keepalive.received(self._now)
         if trailing:
             self._frames.receive_data(trailing)

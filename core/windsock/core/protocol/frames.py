@@ -9,12 +9,12 @@ never a second opinion: whatever is not plainly right goes to wsproto, which the
 from __future__ import annotations
 
 import enum
-import secrets
 import struct
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import StringIO
-from typing import Final
+from typing import Any, Final
 
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, TextMessage
@@ -26,6 +26,7 @@ from wsproto.frame_protocol import CloseReason
 from .config import Config
 from .deflate import BoundedDeflate, DeflateParameters, compressed_size_limit
 from .events import Ping
+from .fast_lane import decode_messages, encode_masked_message, encode_message
 from .masking import apply_mask
 
 # A payload is handed to wsproto in pieces of at most this size, so that its copies stay small.
@@ -35,7 +36,9 @@ _COMPRESSED_PIECE: Final = 4 * 1024
 # The shortest buffer worth compacting before more is appended to it.
 _COMPACT_FROM: Final = 64 * 1024
 
-_FIN: Final = 0x80
+# How much `next_event` has decoded ahead at the most, in lengths of messages with their overhead.
+_BATCH: Final = 64 * 1024
+
 _RSV1: Final = 0x40
 _TEXT: Final = 0x1
 _BINARY: Final = 0x2
@@ -97,7 +100,6 @@ class FrameEngine:
         "_fast_lane",
         "_fragments",
         "_header_forwarded",
-        "_mask_bit",
         "_max_fragments",
         "_max_message_size",
         "_message_size",
@@ -106,6 +108,7 @@ class FrameEngine:
         "_remaining",
         "_text_parts",
         "_wsproto",
+        "encode_message",
         "message_in_progress",
     )
 
@@ -118,7 +121,6 @@ class FrameEngine:
         fast_lane: bool = True,
     ) -> None:
         self._client = role is Role.CLIENT
-        self._mask_bit = 0 if self._client else _MASKED  # of the frames that come in (§5.1)
         self._max_message_size = config.max_message_size
         self._max_fragments = config.max_fragments
         self._deflate: BoundedDeflate | None = None
@@ -132,7 +134,15 @@ class FrameEngine:
             )
         self._wsproto = self._new_wsproto()
         self._fast_lane = fast_lane
-        self._buffer: bytearray = bytearray()
+        self.encode_message: Callable[[str | bytes], bytes]
+        """One complete message as one frame; UnicodeEncodeError for text with surrogates."""
+        if not fast_lane or deflate is not None:
+            self.encode_message = self._encode_message
+        elif self._client:
+            self.encode_message = encode_masked_message
+        else:
+            self.encode_message = encode_message
+        self._buffer: bytes | bytearray = b""
         self._position = 0
         self._events: deque[FrameEvent] = deque()
         self._ended = False
@@ -163,7 +173,11 @@ class FrameEngine:
         if self._ended:
             return
         if self._position == len(self._buffer):
-            self._buffer.clear()
+            self._buffer = bytes(data)  # no copy: it is looked at where it is
+            self._position = 0
+            return
+        if not isinstance(self._buffer, bytearray):
+            self._buffer = bytearray(self._buffer[self._position :])
             self._position = 0
         elif self._position > _COMPACT_FROM:
             del self._buffer[: self._position]
@@ -189,57 +203,29 @@ class FrameEngine:
                 if not self._forward_payload():
                     return None
             else:
-                if self._fast_lane and not self.message_in_progress and not self._header_forwarded:
-                    message = self._complete_message()
-                    if message is not None:
-                        return message
+                if self.take_messages(self._events, _BATCH):
+                    continue
                 if not self._forward_header():
                     return None
 
-    def _complete_message(self) -> str | bytes | None:
-        """The fast lane in: a whole, plainly valid, uncompressed message, else None."""
-        buffer, start = self._buffer, self._position
-        available = len(buffer) - start
-        if available < 2:
-            return None
-        first, second = buffer[start], buffer[start + 1]
-        if first != _FIN | _TEXT and first != _FIN | _BINARY:
-            return None
-        if second & _MASKED != self._mask_bit:
-            return None
-        size = second & 0x7F
-        start += 2
-        if size == 126:
-            if available < 4:
-                return None
-            size = buffer[start] << 8 | buffer[start + 1]
-            if size < 126:
-                return None
-            start += 2
-        elif size == 127:
-            return None  # such a frame is seldom whole in one read
-        if size > self._max_message_size:
-            return None
-        if self._client:
-            end = start + size
-            if end > len(buffer):
-                return None
-            payload = bytes(buffer[start:end])
-        else:
-            body = start + 4
-            end = body + size
-            if end > len(buffer):
-                return None
-            payload = apply_mask(buffer[body:end], buffer[start:body])
-        if first == _FIN | _BINARY:
-            self._position = end
-            return payload
-        try:
-            text = payload.decode()
-        except UnicodeDecodeError:
-            return None
-        self._position = end
-        return text
+    def take_messages(self, messages: deque[Any], room: int) -> int:
+        """The fast lane in: append what it can to `messages`; how much room that took.
+
+        See `fast_lane.decode_messages`. 0 also where a control frame, or part of a message, must
+        come out of `next_event` first.
+        """
+        if (
+            self.message_in_progress
+            or self._header_forwarded
+            or self._remaining
+            or self._events
+            or not self._fast_lane
+        ):
+            return 0
+        self._position, used = decode_messages(
+            self._buffer, self._position, not self._client, self._max_message_size, messages, room
+        )
+        return used
 
     def _forward_header(self) -> bool:
         """Pass what is there of a frame's header to wsproto; whether there was anything."""
@@ -379,34 +365,16 @@ class FrameEngine:
         self._ended = True
         self.message_in_progress = False
         self._events.clear()
-        self._buffer.clear()
+        self._buffer = b""
         self._position = 0
         self._text_parts = self._binary_parts = None
 
     # Sending
 
-    def encode_message(self, message: str | bytes) -> bytes:
-        """One complete message as one frame."""
-        if not self._fast_lane or self._deflate is not None:
-            if isinstance(message, str):
-                return self._encode(TextMessage(data=message))
-            return self._encode(BytesMessage(data=message))
+    def _encode_message(self, message: str | bytes) -> bytes:
         if isinstance(message, str):
-            payload, first = message.encode(), _FIN | _TEXT
-        else:
-            payload, first = message, _FIN | _BINARY
-        size = len(payload)
-        mask_bit = _MASKED if self._client else 0
-        if size < 126:
-            header = bytes((first, mask_bit | size))
-        elif size < 1 << 16:
-            header = struct.pack("!BBH", first, mask_bit | 126, size)
-        else:
-            header = struct.pack("!BBQ", first, mask_bit | 127, size)
-        if not self._client:
-            return header + payload
-        key = secrets.token_bytes(4)
-        return header + key + apply_mask(payload, key)
+            return self._encode(TextMessage(data=message))
+        return self._encode(BytesMessage(data=message))
 
     def encode_ping(self, payload: bytes) -> bytes:
         """A Ping frame; `payload` has at most 125 bytes."""

@@ -1,0 +1,143 @@
+"""The fast lane: whole data frames, plainly valid and uncompressed, decoded and encoded directly.
+
+Pure functions over bytes. They judge nothing: at the first frame that is not plainly right, or not
+whole, `decode_messages` stops, and wsproto has the word (see `frames`).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from struct import Struct
+from typing import Any, Final
+
+from .masking import apply_mask
+
+MESSAGE_OVERHEAD: Final = 64
+"""What a message that waits to be read costs besides its own length, about, in bytes."""
+
+_TEXT: Final = 0x81  # FIN and opcode 1 (RFC 6455 §5.2)
+_BINARY: Final = 0x82
+_MASKED: Final = 0x80
+
+_SMALL: Final = 126  # payload lengths below it stand in the second byte
+_unpack_key: Final = Struct("<I").unpack_from
+_pack_16: Final = Struct("!BBH").pack
+_pack_64: Final = Struct("!BBQ").pack
+
+# A 32-bit key times _REPEAT[size] is the key repeated, and _LIMIT[size] cuts that to `size` bytes.
+_REPEAT: Final = [sum(1 << 32 * word for word in range((size + 3) // 4)) for size in range(_SMALL)]
+_LIMIT: Final = [(1 << 8 * size) - 1 for size in range(_SMALL)]
+
+_TEXT_HEADERS: Final = [bytes((_TEXT, size)) for size in range(_SMALL)]
+_BINARY_HEADERS: Final = [bytes((_BINARY, size)) for size in range(_SMALL)]
+
+
+def decode_messages(
+    buffer: bytes | bytearray,
+    position: int,
+    masked: bool,
+    max_message_size: int,
+    messages: deque[Any],
+    room: int,
+) -> tuple[int, int]:
+    """Append messages from `buffer` to `messages` until `room` is used up or a frame does not fit.
+
+    Args:
+        position: where the first frame begins.
+        masked: whether the peer must mask (§5.1): True for a server.
+        max_message_size: longer frames do not fit, in bytes.
+        room: how much may be appended, in lengths of messages plus MESSAGE_OVERHEAD each; the
+            last message may exceed it.
+
+    Returns:
+        The position behind the last frame taken, and how much room its messages took.
+    """
+    from_bytes, append = int.from_bytes, messages.append
+    available = len(buffer)
+    last = available - 2
+    used = 0
+    while used < room and position <= last:
+        first = buffer[position]
+        if first != _TEXT and first != _BINARY:
+            break
+        size = buffer[position + 1]
+        start = position + 2
+        if masked:
+            size -= _MASKED
+        if size < 0:
+            break
+        if size >= _SMALL:
+            # 64-bit lengths, and bytes that cannot be here, do not fit.
+            if size > _SMALL or position + 4 > available:
+                break
+            size = buffer[start] << 8 | buffer[start + 1]
+            start += 2
+            if size < _SMALL:
+                break
+        if size > max_message_size:
+            break
+        if masked:
+            body = start + 4
+            end = body + size
+            if end > available:
+                break
+            if size < _SMALL:
+                key = _unpack_key(buffer, start)[0] * _REPEAT[size] & _LIMIT[size]
+                payload = (from_bytes(buffer[body:end], "little") ^ key).to_bytes(size, "little")
+            else:
+                payload = apply_mask(buffer[body:end], buffer[start:body])
+        else:
+            end = start + size
+            if end > available:
+                break
+            payload = bytes(buffer[start:end])
+        if first == _TEXT:
+            try:
+                text = payload.decode()
+            except UnicodeDecodeError:
+                break
+            append(text)
+            used += len(text) + MESSAGE_OVERHEAD
+        else:
+            append(payload)
+            used += size + MESSAGE_OVERHEAD
+        position = end
+    return position, used
+
+
+def encode_message(message: str | bytes) -> bytes:
+    """One whole message as one unmasked frame: a server's (§5.1).
+
+    Raises:
+        UnicodeEncodeError: text with surrogates.
+    """
+    if isinstance(message, str):
+        payload = message.encode()
+        size = len(payload)
+        if size < _SMALL:
+            return _TEXT_HEADERS[size] + payload
+        return _header(_TEXT, 0, size) + payload
+    size = len(message)
+    if size < _SMALL:
+        return _BINARY_HEADERS[size] + message
+    return _header(_BINARY, 0, size) + message
+
+
+def encode_masked_message(message: str | bytes) -> bytes:
+    """One whole message as one frame masked with a fresh key: a client's (§5.3).
+
+    Raises:
+        UnicodeEncodeError: text with surrogates.
+    """
+    first, payload = (_TEXT, message.encode()) if isinstance(message, str) else (_BINARY, message)
+    key = secrets.token_bytes(4)
+    return b"".join((_header(first, _MASKED, len(payload)), key, apply_mask(payload, key)))
+
+
+def _header(first: int, mask_bit: int, size: int) -> bytes:
+    if size < _SMALL:
+        return bytes((first, mask_bit | size))
+    if size < 1 << 16:
+        return _pack_16(first, mask_bit | 126, size)
+    return _pack_64(first, mask_bit | 127, size)
