@@ -92,7 +92,7 @@ def _uvicorn(directory: Directory, ipv6: bool, *, ws: str) -> Iterator[Places]:
     deflate = socket.create_server((LOCALHOST, 0), backlog=100)
     common: dict[str, Any] = {"ws": ws, "log_config": None, "access_log": False}
     certificate = str(directory.certificate)
-    servers = [
+    servers: list[tuple[list[socket.socket], dict[str, Any]]] = [
         ([*plain], {"ws_per_message_deflate": False}),
         ([sockets.tls], {"ws_per_message_deflate": False, "ssl_certfile": certificate}),
         ([deflate], {"ws_per_message_deflate": True}),

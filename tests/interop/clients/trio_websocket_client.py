@@ -67,7 +67,7 @@ async def connect(place: Place, offer: Offer) -> AsyncIterator[AsyncSocket]:
     raise refusal
 
 
-async def _dial(place: Place) -> trio.abc.Stream:
+async def _dial(place: Place) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
     if place.unix is not None:
         return await trio.open_unix_socket(place.unix)
     host, _, port = place.authority.rpartition(":")

@@ -78,4 +78,4 @@ def connect(place: Place, offer: Offer) -> Iterator[ClientSocket]:
         yield _Socket(connection)
     finally:
         connection.close(timeout=TIMEOUT)
-        connection.shutdown()  # `close` leaves the socket open once a Close frame was received
+        connection.shutdown()  # type: ignore[no-untyped-call]  # `close` leaves the socket open once a Close frame was received

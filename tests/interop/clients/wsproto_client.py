@@ -90,9 +90,9 @@ class WsprotoSocket(ClientSocket):
             if isinstance(event, events.Ping):
                 self._send(event.response())
             elif isinstance(event, (events.TextMessage, events.BytesMessage)):
-                found.append(event.data)
+                found.append(event.data if isinstance(event.data, str) else bytes(event.data))
                 if event.message_finished:
-                    return type(found[0])().join(found)  # type: ignore[arg-type, no-any-return]  # all alike
+                    return type(found[0])().join(found)  # type: ignore[arg-type]  # all alike
             else:
                 assert isinstance(event, events.CloseConnection), event
                 if self._connection.state is ConnectionState.REMOTE_CLOSING:

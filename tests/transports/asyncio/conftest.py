@@ -60,7 +60,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
             await test(**arguments)
         assert problems == []  # what asyncio would only log
 
-    factory = VirtualTimeLoop if virtual else _LOOPS[pyfuncitem.funcargs["loop_name"]]
+    factory = VirtualTimeLoop if virtual else _LOOPS[str(pyfuncitem.funcargs["loop_name"])]
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(run())
     return True

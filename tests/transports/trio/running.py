@@ -37,17 +37,20 @@ async def serving_stream(app: Application, stream: Stream, **options: Any) -> As
 
 def url(server: Server, scheme: str = "ws") -> str:
     """The URL of a server's first address."""
+    host, port = tcp_address(server)
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+def tcp_address(server: Server) -> tuple[str, int]:
+    """The server's first address, which is no Unix socket's."""
     address = server.addresses[0]
     assert isinstance(address, tuple)
-    host, port = address
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
+    return address
 
 
 async def dial(server: Server) -> trio.SocketStream:
     """A bare connection to a server."""
-    address = server.addresses[0]
-    assert isinstance(address, tuple)
-    return await trio.open_tcp_stream(*address)
+    return await trio.open_tcp_stream(*tcp_address(server))
 
 
 async def read_until(stream: Stream, found: Callable[[bytes], bool]) -> bytes:

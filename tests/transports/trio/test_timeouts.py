@@ -55,7 +55,7 @@ async def silent_server() -> AsyncIterator[AbstractAsyncContextManager[WebSocket
     async def accept() -> None:
         connection = ServerConnection(now=0)
         while connection.next_event() is NEED_DATA:
-            connection.receive_data(await theirs.receive_some(), 0)
+            connection.receive_data(bytes(await theirs.receive_some()), 0)
         connection.accept(now=0)
         await theirs.send_all(connection.data_to_send())
 
