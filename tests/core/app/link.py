@@ -218,6 +218,8 @@ class MemoryLink:
         connection.unsent(len(self._unsent), self.now())
         if not self._unsent:
             self.channel.pump()
+        if connection.pending_output:
+            self._flush_wanted = True  # a Pong that was owed
         ends = connection.half_close or self.channel.finished
         if ends and not self._unsent and not self.outgoing.ended:
             self.outgoing.ended = True

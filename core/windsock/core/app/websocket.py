@@ -208,9 +208,15 @@ class WebSocket:
             await self._wait()
 
     def _take(self) -> str | bytes:
-        message = self._channel.take()
-        if self._channel.full and self._channel.make_room(self._link.now()):
-            self._link.resume_reading()
+        channel = self._channel
+        message = channel.take()
+        if channel.full:
+            if channel.make_room(self._link.now()):
+                self._link.resume_reading()
+            # What came to light may have to be answered, or be what others wait for.
+            self._link.flush_soon()
+            if channel.waiting:
+                self._link.wake()
         return message
 
     async def _wait(self) -> None:
