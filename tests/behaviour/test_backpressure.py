@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import anyio
 import pytest
 
 from windsock.core import Config, Disconnected, WebSocket
@@ -21,6 +22,14 @@ KERNEL = 16 * 1024 * 1024
 """More bytes than the kernel's buffers of both ends hold together."""
 
 
+async def wait_while_somebody_reads(ws: WebSocket, gate: Gate) -> None:
+    """Wait for the gate, and have the transport read for as long as it wants to."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ws.wait_closed)
+        await gate.wait()
+        tasks.cancel_scope.cancel()
+
+
 @pytest.mark.behaviour("inbox-full")
 def test_a_full_inbox_stops_reading_and_loses_nothing(
     start_wire: Callable[[Config], WireSite],
@@ -31,7 +40,7 @@ def test_a_full_inbox_stops_reading_and_loses_nothing(
 
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        await gate.wait()
+        await wait_while_somebody_reads(ws, gate)
         for number in range(count):
             message = await ws.receive()
             if message != number.to_bytes(4, "big") * (MESSAGE // 4):
@@ -61,7 +70,7 @@ def test_a_flood_of_empty_messages_fills_the_inbox_too(
 
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        await gate.wait()
+        await wait_while_somebody_reads(ws, gate)
         seen.put(await ws.receive())
 
     with site.wire(handler, send_buffer=64 * 1024) as peer:
