@@ -168,6 +168,7 @@ class MemoryLink:
         self._unsent = b""
         self._flush_wanted = True
         self._saw_eof = False
+        self._news = 0
 
     # Link
 
@@ -175,9 +176,10 @@ class MemoryLink:
         await _suspend(_CHECKPOINT)
 
     async def wait(self) -> None:
+        news = self._news
         self.flush()
         self.reading = self.channel.wants_data
-        await _suspend(self)
+        await _suspend(self if news == self._news else _CHECKPOINT)
 
     async def drain(self) -> None:
         await self.checkpoint()
@@ -191,6 +193,7 @@ class MemoryLink:
         self._flush_wanted = True
 
     def wake(self) -> None:
+        self._news += 1
         self.reading = self.channel.wants_data
         self._world.wake(self)
 
@@ -244,9 +247,8 @@ class MemoryLink:
 
     def _receive(self, data: bytes) -> None:
         self.channel.receive_data(data, self.now())
-        self.reading = self.channel.wants_data
         self._flush_wanted = True
-        self._world.wake(self)
+        self.wake()
 
     def keep_deadline(self) -> None:
         self.channel.connection.handle_deadline(self.now())
@@ -418,14 +420,14 @@ class World:
 
 
 def cancelled_everywhere(
-    scene: Callable[[], tuple[World, Coroutine[Any, Any, Any]]],
+    scene: Callable[[], tuple[World, Coroutine[Any, Any, Any]]], *, seconds: float = 0
 ) -> Iterator[tuple[World, Task[Any]]]:
     """Play `scene` again and again, its coroutine cancelled at its first await, its second, … and
-    give what was left each time, until it gets through."""
+    give what was left each time, until it gets through, which may take it `seconds`."""
     for number in count():
         world, coroutine = scene()
         task = world.spawn(coroutine, cancel_at=number)
-        world.run()
+        world.advance(seconds)
         if task.done and not task.was_cancelled:
             assert number > 0, "it awaits nothing"
             task.result()
