@@ -77,3 +77,12 @@ def test_a_peer_that_answers_none_of_our_own_leaves_room_for_the_users() -> None
         keepalive.user_ping(None, 1000)
     with pytest.raises(LocalProtocolError):
         keepalive.user_ping(None, 1000)
+
+
+def test_an_awaited_arrival_may_bring_the_deadline_nearer() -> None:
+    keepalive = Keepalive(2.0, 20.0, 0.0)
+    assert not keepalive.received(1.0)
+    keepalive.keepalive_ping(3.0)
+    assert keepalive.deadline() == 23.0
+    assert keepalive.received(4.0)
+    assert keepalive.deadline() == 6.0

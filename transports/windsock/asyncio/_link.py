@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
-from windsock.core import Capabilities
+from windsock.core import Capabilities, State
 from windsock.core.app.channel import Channel
 from windsock.core.protocol.connection import Connection
+
+_OPEN: Final = State.OPEN
 
 
 class AsyncioLink(asyncio.Protocol):
@@ -85,7 +87,9 @@ class AsyncioLink(asyncio.Protocol):
         if transport is not None and not self.channel.wants_data:
             transport.pause_reading()
         self.wake()
-        self.flush_soon()
+        connection = self._connection
+        if connection.pending_output or connection.deadline_moved:
+            self.flush_soon()
 
     # Link
 
@@ -98,9 +102,10 @@ class AsyncioLink(asyncio.Protocol):
         self._flush()
         try:
             await waiter
-        finally:
+        except asyncio.CancelledError:
             with contextlib.suppress(ValueError):  # `wake` has removed it already
                 self._waiters.remove(waiter)
+            raise
 
     async def drain(self) -> None:
         self._flush()
@@ -135,22 +140,27 @@ class AsyncioLink(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
-        data = self._connection.data_to_send()
+        connection = self._connection
+        data = connection.data_to_send()
         if data:
             transport.write(data)
             if self._writing_paused:
                 self._report_unsent()
+        if connection.state is not _OPEN:
+            self._approach_end(transport)
+        if connection.deadline_moved:
+            self._arm_timer()
+
+    def _approach_end(self, transport: asyncio.Transport) -> None:
         if self.channel.finished:
             self._close(transport)
-            return
-        if self._connection.half_close and not self._sending_shut:
+        elif self._connection.half_close and not self._sending_shut:
             self._sending_shut = True
             if transport.can_write_eof():
                 with contextlib.suppress(OSError):  # the peer may have gone
                     transport.write_eof()
             else:
                 transport.close()  # TLS says goodbye for both directions at once
-        self._arm_timer()
 
     def _report_unsent(self) -> None:
         if self._transport is None:
@@ -176,6 +186,7 @@ class AsyncioLink(asyncio.Protocol):
         self._connection.handle_deadline(self._loop.time())
         self.channel.pump()
         self._flush()
+        self._arm_timer()
         self.wake()
 
     def end(self) -> None:

@@ -35,6 +35,7 @@ class Attendant:
         self._due_links: dict[int, TrioLink] = {}
         self._numbers = count()
         self._unattended: set[TrioLink] = set()
+        self._ticking = False
         self._sleeping_until = float("inf")
         self._sleep: trio.CancelScope | None = None
         nursery.start_soon(self._flush_loop)
@@ -67,7 +68,9 @@ class Attendant:
     def unattended(self, link: TrioLink) -> None:
         """The handler of `link` went elsewhere."""
         self._unattended.add(link)
-        self._wake_before(trio.current_time() + _TICK)
+        if not self._ticking:
+            self._ticking = True
+            self._wake_before(trio.current_time() + _TICK)
 
     def attended(self, link: TrioLink) -> None:
         """Somebody reads `link`, or nobody needs to any more."""
@@ -107,6 +110,7 @@ class Attendant:
             for unattended in absent & self._unattended:
                 unattended.read_in_background()
             absent = set(self._unattended)
+            self._ticking = bool(absent)
             due = self._deadlines[0][0] if self._deadlines else float("inf")
             if absent:
                 due = min(due, now + _TICK)

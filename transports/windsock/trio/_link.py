@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import Any, Final
 
 import trio
 
-from windsock.core import Capabilities
+from windsock.core import Capabilities, State
 from windsock.core.app.channel import Channel
 from windsock.core.protocol.connection import Connection
 
 from ._attendant import Attendant
 from ._io import AnyStream, SocketStream
+
+_OPEN: Final = State.OPEN
 
 
 class _Reader(enum.Enum):
@@ -128,7 +130,8 @@ class TrioLink:
 
     def wake(self) -> None:
         self._news += 1
-        self._lot.unpark_all()
+        if self._lot:
+            self._lot.unpark_all()
         if self._reader is _Reader.WAITER:
             self._stream.interrupt()
         if self.channel.finished and not self._stream_ended:
@@ -205,9 +208,15 @@ class TrioLink:
                 return
             if sent < len(data):
                 self._start_writing(data[sent:])
-        if not self._writing and connection.half_close and not self._sending_shut:
+        if (
+            connection.state is not _OPEN
+            and not self._writing
+            and connection.half_close
+            and not self._sending_shut
+        ):
             self._start_writing(b"")
-        self._keep_deadline()
+        if connection.deadline_moved:
+            self._keep_deadline()
 
     def _start_writing(self, data: bytes) -> None:
         self._writing = True

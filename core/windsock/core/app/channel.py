@@ -27,6 +27,7 @@ from .link import SupportsWebSocket
 # How much a peer may send ahead of the application's decision before it is no longer read.
 _MAX_EARLY_DATA: Final = 64 * 1024
 
+_OPEN: Final = State.OPEN
 _ENDING: Final = frozenset({State.DRAINING, State.CLOSED})
 
 ConnectionT = TypeVar("ConnectionT", bound=SupportsWebSocket)
@@ -76,7 +77,10 @@ class Channel(Generic[ConnectionT]):
     @property
     def ended(self) -> bool:
         """Whether nothing more can be sent or received, though TCP may live on for a moment."""
-        return self.connection.closed is not None or self.connection.state in _ENDING
+        connection = self.connection
+        return connection.state is not _OPEN and (
+            connection.closed is not None or connection.state in _ENDING
+        )
 
     @property
     def finished(self) -> bool:
@@ -88,13 +92,17 @@ class Channel(Generic[ConnectionT]):
         """Whether the transport should read from the peer."""
         if self.full:
             return False
-        if self.connection.state in {State.DECIDING, State.RESPONDING}:
+        state = self.connection.state
+        if state is _OPEN:
+            return True
+        if state is State.DECIDING or state is State.RESPONDING:
             return self._early_data < _MAX_EARLY_DATA
-        return self.connection.state is not State.CLOSED
+        return state is not State.CLOSED
 
     def receive_data(self, data: bytes | None, now: float) -> None:
         """What the peer sent, b"" or None for the end of its stream."""
-        if data and self.connection.state in {State.DECIDING, State.RESPONDING}:
+        state = self.connection.state
+        if data and (state is State.DECIDING or state is State.RESPONDING):
             self._early_data += len(data)
         self.connection.receive_data(data, now)
         self.pump()

@@ -75,6 +75,7 @@ class Connection(ABC):
         "_unsent_since",
         "_violation",
         "closed",
+        "deadline_moved",
         "pending_output",
         "state",
         "subprotocol",
@@ -92,6 +93,8 @@ class Connection(ABC):
         """The subprotocol that was agreed on (RFC 6455 §1.9)."""
         self.pending_output = 0
         """Bytes that wait for `data_to_send`."""
+        self.deadline_moved = True
+        """Whether `deadline` may be nearer than when it was last asked for."""
         self._out: list[bytes] = []
         self._events: deque[Event] = deque()
         self._frames: FrameEngine | None = None
@@ -124,7 +127,8 @@ class Connection(ABC):
             self._eof = True
             self._feed_handshake(b"")
             return
-        self._keepalive.received(now)
+        if self._keepalive.received(now):
+            self.deadline_moved = True
         if self._frames is not None:
             if self.state is State.OPEN or self.state is State.CLOSING:
                 self._frames.receive_data(data)
@@ -211,6 +215,7 @@ class Connection(ABC):
     def _hold(self, end: CloseFrame | Violation) -> None:
         if self._held_since is None:
             self._held_since = self._now
+            self.deadline_moved = True
         self._held = end
 
     def _release(self) -> None:
@@ -261,6 +266,7 @@ class Connection(ABC):
             self._message_since = None
         elif self._message_since is None:
             self._message_since = self._now
+            self.deadline_moved = True
 
     # Commands
 
@@ -402,8 +408,10 @@ class Connection(ABC):
             self._unsent_since = None
             if self.state is State.DRAINING and self._frames is None and self._unsent:
                 self._closing_since = now  # an HTTP response may take longer than closing
+                self.deadline_moved = True
         elif self._unsent_since is None or taken > self._taken:
             self._unsent_since = now
+            self.deadline_moved = True
         self._unsent = size
         self._taken = taken
         if size == 0 and self._owed_pong is not None:
@@ -444,6 +452,7 @@ class Connection(ABC):
 
         It moves: ask again after every call of anything else.
         """
+        self.deadline_moved = False
         times = self._deadlines()
         return min(times) if times else None
 
@@ -471,8 +480,8 @@ class Connection(ABC):
     def handle_deadline(self, now: float) -> None:
         """Do what is due at `now`; nothing if it is too early."""
         self._now = now
-        due = self.deadline()
-        if due is None or now < due:
+        times = self._deadlines()
+        if not times or now < min(times):
             return
         if self._unsent_since is not None and now >= (
             self._unsent_since + self._config.write_timeout
@@ -504,6 +513,7 @@ class Connection(ABC):
 
     def _advance(self, given: Input) -> None:
         self.state = transition(self._table, self.state, given)
+        self.deadline_moved = True
 
     def _queue(self, data: bytes) -> None:
         self._out.append(data)

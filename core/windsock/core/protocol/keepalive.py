@@ -41,10 +41,15 @@ class Keepalive:
         self._own_ping: bytes | None = None
         self._unanswered: OrderedDict[bytes, float] = OrderedDict()
 
-    def received(self, now: float) -> None:
-        """Something arrived: whatever it is, the peer is there."""
+    def received(self, now: float) -> bool:
+        """Something arrived: whatever it is, the peer is there.
+
+        Returns whether that was awaited, so that `deadline` may be nearer now.
+        """
         self._last_received = now
+        awaited = self._pinged_at is not None
         self._pinged_at = None
+        return awaited
 
     def deadline(self) -> float:
         """When `due` will have something to say, unless something arrives before."""

@@ -87,6 +87,7 @@ class ServerConnection(Connection):
         response, offer, trailing = self._handshake.accept(subprotocol, headers)
         self._now = now
         self.state = state
+        self.deadline_moved = True
         self.subprotocol = subprotocol
         self._handshake = None
         self._queue(response)
