@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 from functools import partial
 from typing import Any
 
@@ -144,3 +145,12 @@ async def test_nobody_listens_there() -> None:
         uri = url(server)
     with pytest.raises(OSError, match="failed"):
         await assert_echo(uri)
+
+
+async def test_nobody_listens_there() -> None:
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        port = unheard.getsockname()[1]
+        with pytest.raises(ConnectionRefusedError):
+            async with windsock.trio.connect(f"ws://127.0.0.1:{port}/"):
+                pass

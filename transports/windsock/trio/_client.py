@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
+from typing import cast
 
 import trio
 from trio.abc import Stream
@@ -64,7 +65,7 @@ async def _open_stream(
     if unix is not None:
         stream = await trio.open_unix_socket(unix)
     else:
-        stream = await trio.open_tcp_stream(uri.host, uri.port)
+        stream = await _open_tcp_stream(uri.host, uri.port)
     if not uri.secure:
         return stream
     context = ssl_context or ssl.create_default_context()
@@ -80,6 +81,18 @@ async def _open_stream(
         await trio.aclose_forcefully(secured)
         raise
     return secured
+
+
+async def _open_tcp_stream(host: str, port: int) -> Stream:
+    try:
+        return await trio.open_tcp_stream(host, port)
+    except OSError as error:
+        # trio groups what went wrong at each of a host's addresses; often there is but one.
+        cause = cast("ExceptionGroup[OSError] | None", error.__cause__)
+        causes = [] if cause is None else list(cause.exceptions)
+        if len(causes) != 1:
+            raise
+        raise causes[0] from None
 
 
 @asynccontextmanager

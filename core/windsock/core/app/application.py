@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from .link import CatchDisconnect
 from .request import Request
@@ -155,4 +155,6 @@ def _is_coroutine_function(handler: Any) -> bool:
     if inspect.iscoroutinefunction(handler):
         return True
     # Looked up as calling does: a class is not called by the method that its instances are.
-    return inspect.iscoroutinefunction(getattr(type(handler), "__call__", None))  # noqa: B004
+    return inspect.iscoroutinefunction(
+        getattr(cast("type[object]", type(handler)), "__call__", None)
+    )  # noqa: B004

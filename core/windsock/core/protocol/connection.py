@@ -444,6 +444,7 @@ class Connection(ABC):
         if self._reading_paused:
             self._reading_paused = False
             self._keepalive.received(now)
+            self.deadline_moved = True
             if self._message_since is not None:
                 self._message_since = now
 
