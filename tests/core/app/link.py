@@ -310,6 +310,10 @@ class World:
         assert not task.done, "it did not wait"
         return task
 
+    def gate(self) -> Gate:
+        """Something to wait for."""
+        return Gate(self)
+
     def dispose(self) -> None:
         """Close the coroutines that still wait."""
         for task in self._tasks:

@@ -162,7 +162,7 @@ def test_a_cancelled_ping() -> None:
         assert world.server_channel.waiting == 0
         assert world.do(servers[-1].ping(b"2")) == 0
         assert world.do(servers[-1].ping(b"1")) == 0
-    assert times == 2
+    assert times >= 2
 
 
 def test_a_cancelled_ping_has_been_sent_or_not() -> None:
@@ -218,7 +218,7 @@ def test_a_cancelled_close_has_begun() -> None:
         times += 1
         assert world.server_channel.waiting == 0
         assert servers[-1].code == 3000
-    assert times == 2
+    assert times >= 2
 
 
 def test_a_cancelled_wait_for_the_end() -> None:
