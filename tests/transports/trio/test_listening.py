@@ -147,7 +147,7 @@ async def test_nobody_listens_there() -> None:
         await assert_echo(uri)
 
 
-async def test_nobody_listens_there() -> None:
+async def test_a_refused_connection_is_an_error_of_its_own() -> None:
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
         port = unheard.getsockname()[1]

@@ -155,6 +155,5 @@ def _is_coroutine_function(handler: Any) -> bool:
     if inspect.iscoroutinefunction(handler):
         return True
     # Looked up as calling does: a class is not called by the method that its instances are.
-    return inspect.iscoroutinefunction(
-        getattr(cast("type[object]", type(handler)), "__call__", None)
-    )  # noqa: B004
+    kind = cast("type[object]", type(handler))
+    return inspect.iscoroutinefunction(getattr(kind, "__call__", None))  # noqa: B004
