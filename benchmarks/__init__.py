@@ -1,0 +1,1 @@
+"""Benchmarks: windsock and its peers, side by side, in one run (`python -m benchmarks`)."""

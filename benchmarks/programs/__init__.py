@@ -1,0 +1,1 @@
+"""The servers that are measured, each in a process of its own (`python -m benchmarks.programs`)."""

@@ -1,0 +1,25 @@
+"""asyncio with its own event loop, with uvloop, and with aiofastnet's transports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from importlib import import_module
+from typing import Any, cast
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def loop_factory(name: str) -> LoopFactory:
+    """The maker of event loops of a kind: asyncio, uvloop or aiofastnet."""
+    if name == "uvloop":
+        return cast("LoopFactory", import_module("uvloop").new_event_loop)
+    if name == "aiofastnet":
+        return cast("LoopFactory", import_module("aiofastnet").loop_factory())
+    return asyncio.new_event_loop
+
+
+def run(main: Coroutine[Any, Any, None], loop: str) -> None:
+    """`asyncio.run` on an event loop of that kind."""
+    with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
+        runner.run(main)
