@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from windsock.core.protocol import close_codes
-from windsock.core.protocol.errors import Disconnected, disconnect_in
+from windsock.core.protocol.errors import Disconnected, LocalProtocolError, disconnect_in
 from windsock.core.protocol.events import HandshakeRequested, HttpRequested
 from windsock.core.protocol.headers import escape_controls
 from windsock.core.protocol.state import State
@@ -90,9 +90,12 @@ async def run_websocket(app: App, ws: WebSocket, channel: Channel[SupportsServin
         try:
             await app.handle_websocket(ws)
         except Reject as reject:
-            if channel.connection.state is not State.DECIDING:
-                raise
-            await _reject(ws, reject.response)
+            try:
+                await _reject(ws, reject.response)
+            except LocalProtocolError as error:
+                if channel.connection.state is State.DECIDING:
+                    raise error from reject  # its response cannot be sent
+                raise reject from error  # it came after the decision
     except Exception as error:  # the boundary: no application's error may reach another connection
         await _fail(ws, channel, error)
     else:
@@ -107,14 +110,22 @@ async def run_websocket(app: App, ws: WebSocket, channel: Channel[SupportsServin
 
 
 async def _fail(ws: WebSocket, channel: Channel[SupportsServing], error: Exception) -> None:
-    if channel.ended and disconnect_in(error) is not None:
+    if _is_its_end(channel, error):
         logger().debug("%s: %s", _describe(ws.request), error)
-        return
-    logger().error("%s: the handler failed", _describe(ws.request), exc_info=error)
+    else:
+        logger().error("%s: the handler failed", _describe(ws.request), exc_info=error)
     if channel.connection.state is State.DECIDING:
         await _reject(ws, Response(status=500))
     else:
         await ws.close(close_codes.INTERNAL_ERROR)
+
+
+def _is_its_end(channel: Channel[SupportsServing], error: Exception) -> bool:
+    """Whether `error` only says that this WebSocket, and not some other, is at its end."""
+    gone = disconnect_in(error)
+    if gone is None or not (channel.ended or channel.connection.state is State.CLOSING):
+        return False
+    return gone.code == channel.connection.disconnected().code
 
 
 async def _reject(ws: WebSocket, response: Response) -> None:

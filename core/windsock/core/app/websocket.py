@@ -47,6 +47,7 @@ class WebSocket:
     __slots__ = (
         "__weakref__",
         "_channel",
+        "_decided",
         "_depth",
         "_link",
         "_send_high_water",
@@ -69,6 +70,7 @@ class WebSocket:
         self._channel: Channel[SupportsWebSocket] = channel
         self._link = link
         self._send_high_water = channel.config.write_high_water
+        self._decided = False
         self._depth = 0
         self._sent_event: dict[str, Any] | None = {"type": "websocket.connect"}
         self.request = request
@@ -140,6 +142,7 @@ class WebSocket:
         """
         await self._link.checkpoint()
         self._server().accept(subprotocol, headers, now=self._link.now())
+        self._decided = True
         self._changed()
 
     async def reject(
@@ -164,12 +167,16 @@ class WebSocket:
         if not isinstance(status, Response):
             status = Response(body, status, headers)
         self._server().reject(status.status, status.headers, status.body, now=self._link.now())
+        self._decided = True
         self._changed()
 
     def _server(self) -> SupportsServing:
         connection = self._channel.connection
         if not hasattr(connection, "accept"):
             raise LocalProtocolError("a client has nothing to accept or reject")
+        if self._channel.closed is not None and not self._decided:
+            # Too late, which is not the application's fault, even if it is the server that goes.
+            raise connection.disconnected()
         return cast(SupportsServing, connection)  # who has the one has the other methods too
 
     # Messages
@@ -378,6 +385,7 @@ class WebSocket:
     def _begin_close(self, code: int, reason: str) -> None:
         now = self._link.now()
         self._channel.connection.close(code, reason, now)
+        self._decided = True
         if self._channel.discard(now):
             self._link.resume_reading()
         self._changed()
