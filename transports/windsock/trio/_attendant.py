@@ -11,15 +11,25 @@ import heapq
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import trio
 
-if TYPE_CHECKING:
-    from ._link import TrioLink
-
 # How often absent handlers are looked for, in seconds: after two of these somebody else reads.
 _TICK: Final = 0.25
+
+
+class Attended(Protocol):
+    """What the attendant does with a link."""
+
+    def flush_now(self) -> None:
+        """Write what waits to be written."""
+
+    def read_in_background(self) -> None:
+        """Read in place of the handler until it waits itself."""
+
+    def handle_deadline(self, now: float) -> None:
+        """Time has come, or has moved on: look what is due."""
 
 
 class Attendant:
@@ -28,13 +38,13 @@ class Attendant:
     def __init__(self, nursery: trio.Nursery) -> None:
         self.nursery = nursery
         """Where links start their background readers and writers."""
-        self._to_flush: list[TrioLink] = []
+        self._to_flush: list[Attended] = []
         self._flusher: trio.lowlevel.Task | None = None
         # A link that is gone leaves its numbers in the heap, and nothing else.
         self._deadlines: list[tuple[float, int]] = []
-        self._due_links: dict[int, TrioLink] = {}
+        self._due_links: dict[int, Attended] = {}
         self._numbers = count()
-        self._unattended: set[TrioLink] = set()
+        self._unattended: set[Attended] = set()
         self._ticking = False
         self._sleeping_until = float("inf")
         self._sleep: trio.CancelScope | None = None
@@ -43,7 +53,7 @@ class Attendant:
 
     # Writing
 
-    def flush_soon(self, link: TrioLink) -> None:
+    def flush_soon(self, link: Attended) -> None:
         """Have `link.flush` called in the scheduler's next pass."""
         self._to_flush.append(link)
         if self._flusher is not None:
@@ -65,20 +75,20 @@ class Attendant:
 
     # Reading
 
-    def unattended(self, link: TrioLink) -> None:
+    def unattended(self, link: Attended) -> None:
         """The handler of `link` went elsewhere."""
         self._unattended.add(link)
         if not self._ticking:
             self._ticking = True
             self._wake_before(trio.current_time() + _TICK)
 
-    def attended(self, link: TrioLink) -> None:
+    def attended(self, link: Attended) -> None:
         """Somebody reads `link`, or nobody needs to any more."""
         self._unattended.discard(link)
 
     # Time
 
-    def keep_deadline(self, link: TrioLink, due: float) -> int:
+    def keep_deadline(self, link: Attended, due: float) -> int:
         """Have `link.handle_deadline` called at `due`, a time on trio's clock.
 
         Returns a number for `forget_deadline`.
@@ -99,7 +109,7 @@ class Attendant:
             self._sleep.deadline = due
 
     async def _time_loop(self) -> None:
-        absent: set[TrioLink] = set()
+        absent: set[Attended] = set()
         while True:
             now = trio.current_time()
             while self._deadlines and self._deadlines[0][0] <= now:
