@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
@@ -180,3 +181,22 @@ def test_a_connection_full_of_small_messages(role: Role) -> None:
         connection.receive_data(data, 0)
         called.append(calls(partial(pull, connection)))
     assert called[1] < 4.2 * called[0]
+
+
+def test_reads_that_never_end_with_a_frame_do_not_pile_up(role: Role) -> None:
+    """What was decoded is dropped, though there is always a bit of the next frame behind it."""
+    message = frame_from(other(role), BINARY, b"x" * 30_000)
+    data, size = message * 200, 4 * len(message) + 1
+    engine = FrameEngine(role, Config())
+    tracemalloc.start()
+    try:
+        found = 0
+        for start in range(0, len(data), size):
+            engine.receive_data(data[start : start + size])
+            while engine.next_event() is not None:
+                found += 1
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == 200
+    assert most < 10 * size
