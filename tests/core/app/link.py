@@ -266,7 +266,7 @@ class World:
         self.to_server, self.to_client = Wire(), Wire()
         self._tasks: list[Task[Any]] = []
         self._sleeping: list[tuple[float, object]] = []
-        channel = Channel(ServerConnection(self.config, now=0.0), self.config)
+        channel: Channel[Any] = Channel(ServerConnection(self.config, now=0.0), self.config)
         self.server_channel = channel
         self.server = MemoryLink(self, channel, self.to_server, self.to_client)
         self.links = [self.server]

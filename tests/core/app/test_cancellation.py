@@ -257,7 +257,7 @@ def test_a_cancelled_block_says_goodbye_without_awaiting_anything() -> None:
         world.spawn(say())
         return world, handler(server)
 
-    codes = []
+    codes: list[Any] = []
     for world, _ in cancelled_everywhere(scene):
         assert world.server_channel.waiting == 0
         world.advance(1)

@@ -179,6 +179,7 @@ def test_a_conversation(world: World) -> None:
     for link in world.links:
         assert link.channel.finished
         closed = link.channel.closed
+        assert closed is not None
         assert (closed.code, closed.clean) == (1000, True)
 
 
