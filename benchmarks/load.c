@@ -48,6 +48,7 @@
 #define READ_SIZE (256 * 1024)       /* bytes asked of one recv */
 #define READS_AT_ONCE 4              /* recvs of one connection before the others have their turn */
 #define HEAD_LIMIT 8192              /* bytes of the response to the handshake */
+#define OPENING_LIMIT 60000000000u   /* ns in which all connections must be open */
 #define UNLIMITED UINT64_MAX
 
 enum mode { ECHO, RAW, HANDSHAKES, IDLE, LATENCY, FANOUT };
@@ -146,6 +147,16 @@ static double cpu_seconds(void) {
     getrusage(RUSAGE_SELF, &usage);
     return usage.ru_utime.tv_sec + usage.ru_stime.tv_sec +
            (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+/* Seconds for which this program was ready to run and its core had other work; 0 if not known. */
+static double waited_seconds(void) {
+    unsigned long long ran = 0, waited = 0;
+    FILE *file = fopen("/proc/self/schedstat", "r");
+    if (file == NULL) return 0;
+    if (fscanf(file, "%llu %llu", &ran, &waited) != 2) waited = 0;
+    fclose(file);
+    return (double)waited / 1e9;
 }
 
 static uint32_t random_bits(void) { /* xorshift32: every run sends the same */
@@ -738,13 +749,14 @@ static void measure(void) {
     messages = handshakes = flood_messages = broadcasts = sample_count = 0;
     measuring = true;
     start = clock_ns();
-    double cpu = cpu_seconds();
+    double cpu = cpu_seconds(), waited = waited_seconds();
     run(start + (uint64_t)(options.seconds * 1e9), NULL);
     double seconds = (double)(clock_ns() - start) / 1e9;
     cpu = cpu_seconds() - cpu;
-    printf("{\"seconds\": %.6f, \"client_cpu\": %.4f, \"messages\": %llu, \"handshakes\": %llu, "
+    waited = waited_seconds() - waited;
+    printf("{\"seconds\": %.6f, \"client_cpu\": %.4f, \"client_waited\": %.4f, \"messages\": %llu, \"handshakes\": %llu, "
            "\"flood_messages\": %llu, \"broadcasts\": %llu",
-           seconds, cpu / seconds, (unsigned long long)messages, (unsigned long long)handshakes,
+           seconds, cpu / seconds, waited / seconds, (unsigned long long)messages, (unsigned long long)handshakes,
            (unsigned long long)flood_messages, (unsigned long long)broadcasts);
     if (sample_count) {
         qsort(samples, sample_count, sizeof *samples, by_value);
@@ -757,7 +769,8 @@ static void measure(void) {
 }
 
 static void hold(void) {
-    run(UINT64_MAX, all_echoed);
+    run(clock_ns() + OPENING_LIMIT, all_echoed);
+    if (!all_echoed()) fail("%d of %d connections opened in time", opened, total);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = &over};
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, STDIN_FILENO, &event) < 0)
         fail("idle needs a pipe as its stdin: %s", strerror(errno));
@@ -841,7 +854,8 @@ int main(int count, char **arguments) {
         return 0;
     }
     if (options.mode != HANDSHAKES) {
-        run(UINT64_MAX, all_open);
+        run(clock_ns() + OPENING_LIMIT, all_open);
+        if (!all_open()) fail("%d of %d connections opened in time", opened, total);
         run(clock_ns() + (uint64_t)options.settle_ms * 1000000u, NULL);
     }
     begin();

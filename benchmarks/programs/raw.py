@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from functools import partial
+from typing import cast
 
 import trio
 
@@ -14,8 +15,7 @@ from .options import HOST, Options
 
 class _Echo(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._write = transport.write
+        self._write = cast("asyncio.Transport", transport).write  # uvloop's is none by type
 
     def data_received(self, data: bytes) -> None:
         self._write(data)

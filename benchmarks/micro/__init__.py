@@ -1,0 +1,1 @@
+"""Microbenchmarks of the core, without any socket."""

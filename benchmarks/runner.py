@@ -1,0 +1,231 @@
+"""Runs servers and scenarios alternately, each measurement with a fresh server process."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from . import payloads
+from .certificates import write_certificate
+from .cores import Cores, pinned
+from .load import Arguments, LoadError, LoadGenerator
+from .processes import ServerError, ServerProcess, free_port, serving
+from .results import Measurement, Result
+from .scenarios import Kind, Scenario, can_take_part
+from .servers import Feature, Server
+
+_WARM_CONNECTIONS: Final = 50
+"""Open already when the memory without connections is measured."""
+_FANOUT_SETTLES: Final = 500
+"""ms that a server has for taking in the last connection of a fan-out."""
+_QUIET_INTERVAL: Final = 50_000
+"""µs between two messages of a quiet connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A server that is measured: one of the list, or the user's own command."""
+
+    name: str
+    features: Feature
+    server: Server | None = None
+    template: str = ""
+    """Of one's own server: the command with {port}."""
+    path: str = "/"
+    """Where it takes WebSockets."""
+
+    def command(self, port: int, scenario: Scenario, directory: Path) -> list[str]:
+        """The command that serves the scenario on that port."""
+        if self.server is None:
+            return [part.replace("{port}", str(port)) for part in shlex.split(self.template)]
+        command = [sys.executable, "-m", "benchmarks.programs", self.name, "--port", str(port)]
+        if scenario.kind is Kind.FANOUT:
+            command.append("--fanout")
+        if scenario.deflate:
+            command.append("--deflate")
+        if scenario.tls:
+            certificate, key = directory / "certificate.pem", directory / "key.pem"
+            command += ["--certificate", str(certificate), "--key", str(key)]
+        return command
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be run and how."""
+
+    candidates: Sequence[Candidate]
+    scenarios: Sequence[Scenario]
+    rounds: int
+    seconds: float
+    """Of each measurement."""
+    warmup: float
+    """Seconds before each measurement that do not count."""
+    cores: Cores
+
+    def pairs(self, number: int) -> list[tuple[Scenario, Candidate]]:
+        """What round `number` (from 0) measures; every other round goes backwards."""
+        found = [
+            (scenario, candidate)
+            for scenario in self.scenarios
+            if scenario.max_rounds is None or number < scenario.max_rounds
+            for candidate in self.candidates
+            if can_take_part(candidate.features, scenario)
+        ]
+        return found[::-1] if number % 2 else found
+
+
+Report = Callable[[str], None]
+
+
+def run(plan: Plan, load: LoadGenerator, report: Report) -> list[Result]:
+    """Measure all of it; what fails is noted in its result, and the run goes on."""
+    results: dict[tuple[str, str], Result] = {}
+    total = sum(len(plan.pairs(number)) for number in range(plan.rounds))
+    done = 0
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
+        bench = Bench(plan, load, Path(name))
+        for scenario, candidate in plan.pairs(0):  # the order of the tables
+            results[scenario.name, candidate.name] = Result(
+                candidate.name, scenario.name, scenario.kind.value, scenario.kind.higher_is_better
+            )
+        for number in range(plan.rounds):
+            for scenario, candidate in plan.pairs(number):
+                done += 1
+                result = results[scenario.name, candidate.name]
+                line = f"[{done}/{total}] {scenario.name:<18} {candidate.name:<28}"
+                try:
+                    measurement = bench.measure(candidate, scenario)
+                except (LoadError, ServerError) as error:
+                    result.error = str(error)
+                    report(f"{line} failed: {error}")
+                else:
+                    result.measurements.append(measurement)
+                    report(f"{line} {measurement.value:>12,.1f} {scenario.kind.value}")
+    return list(results.values())
+
+
+class Bench:
+    """Where measurements are made: cores, a directory with certificates and payloads."""
+
+    def __init__(self, plan: Plan, load: LoadGenerator, directory: Path) -> None:
+        self._plan = plan
+        self._load = load
+        self._directory = directory
+        self._payloads = directory / "payloads"
+        write_certificate(directory / "certificate.pem", directory / "key.pem")
+        documents = payloads.documents(1024)
+        payloads.write(self._payloads, [payloads.compress(text) for text in documents])
+
+    def measure(self, candidate: Candidate, scenario: Scenario) -> Measurement:
+        """One round of one server in one scenario.
+
+        Raises:
+            ServerError, LoadError: it did not work.
+        """
+        port = free_port()
+        command = candidate.command(port, scenario, self._directory)
+        with serving(command, port, core=self._plan.cores.server) as server:
+            try:
+                return self._measure(candidate, scenario, server)
+            except LoadError as error:
+                words = server.last_words()
+                raise LoadError(f"{error}; the server said: {words}" if words else error) from None
+
+    def _measure(
+        self, candidate: Candidate, scenario: Scenario, server: ServerProcess
+    ) -> Measurement:
+        arguments = {**self._arguments(scenario, server), "path": candidate.path}
+        if candidate.features is Feature.RAW:
+            arguments["mode"] = "raw"
+        match scenario.kind:
+            case Kind.MEMORY:
+                return self._measure_memory(scenario, arguments, server)
+            case Kind.LATENCY:
+                return self._measure_latency(arguments)
+            case Kind.HANDSHAKES:
+                details = self._run({**arguments, "mode": "handshakes"})
+                return Measurement(details["handshakes"] / details["seconds"], details)
+            case Kind.FANOUT:
+                arguments |= {"mode": "fanout", "settle_ms": _FANOUT_SETTLES}
+            case Kind.THROUGHPUT:
+                pass
+        details = self._run(arguments)
+        return Measurement(details["messages"] / details["seconds"], details)
+
+    def _arguments(
+        self, scenario: Scenario, server: ServerProcess
+    ) -> dict[str, str | int | float]:
+        arguments: dict[str, str | int | float] = {
+            "port": server.port,
+            "connections": scenario.connections,
+            "window": scenario.window,
+            "size": scenario.size,
+            "kind": "text" if scenario.text else "binary",
+            "seconds": self._plan.seconds,
+            "warmup": self._plan.warmup,
+            "tls": int(scenario.tls),
+        }
+        if scenario.deflate:
+            arguments |= {"deflate": 1, "payloads": str(self._payloads)}
+        return arguments
+
+    def _run(self, arguments: Arguments) -> dict[str, float]:
+        timeout = 30 + 2 * (self._plan.seconds + self._plan.warmup)
+        return self._load.run(arguments, core=self._plan.cores.client, timeout=timeout)
+
+    def _measure_latency(self, arguments: Arguments) -> Measurement:
+        common = {**arguments, "mode": "latency", "interval_us": _QUIET_INTERVAL}
+        details: dict[str, float] = {}
+        for phase in ("quiet", "flooded"):
+            found = self._run({**common, "flood": int(phase == "flooded")})
+            if "p99_us" not in found:
+                raise LoadError(f"the {phase} connections had no answer at all")
+            details |= {
+                f"{phase} {name}": found[f"{name}_us"] for name in ("p50", "p99", "p999", "max")
+            }
+        details |= {name: found[name] for name in ("client_cpu", "client_waited")}
+        details["flood messages/s"] = found["flood_messages"] / found["seconds"]
+        details["p99 ratio"] = details["flooded p99"] / details["quiet p99"]
+        return Measurement(details["flooded p99"], details)
+
+    def _measure_memory(
+        self, scenario: Scenario, arguments: Arguments, server: ServerProcess
+    ) -> Measurement:
+        with ExitStack() as stack:
+            idle = {**arguments, "mode": "idle"}
+            self._hold(stack, {**idle, "connections": _WARM_CONNECTIONS})
+            before = server.settled_memory()
+            self._hold(stack, idle)
+            after = server.settled_memory()
+        each = (after - before) / scenario.connections
+        return Measurement(each, {"server KiB before": before, "server KiB after": after})
+
+    def _hold(self, stack: ExitStack, arguments: Arguments) -> None:
+        """Open connections and hold them until the stack is left."""
+        with pinned(self._plan.cores.client):
+            process = subprocess.Popen(
+                self._load.command(arguments),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        stack.callback(_release, process)
+        assert process.stdout is not None and process.stderr is not None
+        if process.stdout.readline() != "ready\n":
+            raise LoadError(process.stderr.read().strip() or "it did not get ready")
+
+
+def _release(process: subprocess.Popen[str]) -> None:
+    try:
+        process.communicate(timeout=10)  # the end of its stdin ends it
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
