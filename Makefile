@@ -16,11 +16,12 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK   := requirements-dev.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test conformance lint format types dist smoke lock clean
+.PHONY: help demo test coverage conformance lint format types dist smoke lock clean
 
 help:
 	@echo "make demo [TRANSPORT=trio|asyncio] [PORT=8765]   the chat demo, in your browser"
 	@echo "make test                                        the whole test suite"
+	@echo "make coverage                                    the tests of the core, which cover all of it"
 	@echo "make conformance [ARGS='--quick trio-server']    the Autobahn test suite"
 	@echo "make lint | format | types | dist | smoke        what .ci/run checks besides"
 	@echo "make lock                                        pin the development dependencies anew"
@@ -61,6 +62,10 @@ demo: $(VENV)/.demo-ready
 # Everything, with the coverage of the core; only what ARGS selects, where it is given.
 test: $(VENV)/.dev-ready $(NODE)/node_modules/.ready
 	$(BIN)/python -m pytest $(or $(ARGS),--cov)
+
+# The core's own tests must reach every branch of it, without the help of any transport.
+coverage: $(VENV)/.dev-ready
+	$(BIN)/python -m pytest tests/core --cov
 
 conformance: $(VENV)/.dev-ready
 	$(BIN)/python -m tests.conformance $(ARGS)
