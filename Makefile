@@ -14,15 +14,17 @@ CACHE  := .cache
 NODE   := tests/interop/node
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK   := requirements-dev.txt
+BENCH_LOCK := requirements-bench.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage conformance lint format types dist smoke lock clean
+.PHONY: help demo test coverage conformance bench lint format types dist smoke lock clean
 
 help:
 	@echo "make demo [TRANSPORT=trio|asyncio] [PORT=8765]   the chat demo, in your browser"
 	@echo "make test                                        the whole test suite"
 	@echo "make coverage                                    the tests of the core, which cover all of it"
 	@echo "make conformance [ARGS='--quick trio-server']    the Autobahn test suite"
+	@echo "make bench [ARGS='--quick']                      the benchmarks; --help says more"
 	@echo "make lint | format | types | dist | smoke        what .ci/run checks besides"
 	@echo "make lock                                        pin the development dependencies anew"
 	@echo "make clean                                       remove all that these made"
@@ -43,6 +45,12 @@ $(VENV)/.demo-ready: pyproject.toml $(LOCK) | $(BIN)/python
 
 $(VENV)/.dev-ready: $(VENV)/.demo-ready
 	$(PIP) install -r $(LOCK)
+	$(PIP) check
+	@touch $@
+
+# The peers of the benchmarks besides: nothing else needs them.
+$(VENV)/.bench-ready: $(VENV)/.dev-ready $(BENCH_LOCK)
+	$(PIP) install -r $(BENCH_LOCK)
 	$(PIP) check
 	@touch $@
 
@@ -69,6 +77,10 @@ coverage: $(VENV)/.dev-ready
 
 conformance: $(VENV)/.dev-ready
 	$(BIN)/python -m tests.conformance $(ARGS)
+
+# make bench ARGS="--only 'windsock-*' --scenario '8x*'"
+bench: $(VENV)/.bench-ready
+	$(BIN)/python -m benchmarks $(ARGS)
 
 lint: $(VENV)/.dev-ready
 	$(BIN)/ruff check .
@@ -107,6 +119,13 @@ lock: | $(BIN)/python
 	@{ echo "# The lock of all development dependencies, for Python 3.11 and newer."; \
 	   echo "# Written by 'make lock' from pyproject.toml; not to be edited by hand."; \
 	   cat $(CACHE)/lock.txt; } > $(LOCK)
+	$(CACHE)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	    --all-extras --group bench --no-annotate --no-header --no-emit-index-url \
+	    --no-emit-find-links --upgrade --constraint $(LOCK) pyproject.toml \
+	    --output-file $(CACHE)/lock.txt
+	@{ echo "# The lock of the development dependencies with what the benchmarks compare besides."; \
+	   echo "# Written by 'make lock' from pyproject.toml; not to be edited by hand."; \
+	   cat $(CACHE)/lock.txt; } > $(BENCH_LOCK)
 
 clean:
 	rm -rf $(VENV) $(CACHE) dist $(NODE)/node_modules .mypy_cache .pytest_cache .ruff_cache \

@@ -23,7 +23,8 @@ from .servers import SERVERS, Feature
 _EPILOG = """\
 other commands:
   python -m benchmarks compare A.json B.json    two runs side by side
-  python -m benchmarks floors [RUN.json]        what was promised, and what a run shows (default: the newest)
+  python -m benchmarks floors [RUN.json]        what was promised, and what a run shows
+                                                (the newest, where none is named)
   python -m benchmarks list                     all servers and scenarios
 """
 _CONNECTION_KIB = 64

@@ -247,5 +247,5 @@ def report(run: Run) -> str:
             ("not measured", "not measured"),
         )
     )
-    text = table(rows, left=1)
-    return f"{run.date}, {run.rounds} rounds of {run.seconds:g} s: {run.command}\n\n{text}\n\n{counts}"
+    heading = f"{run.date}, {run.rounds} rounds of {run.seconds:g} s: {run.command}"
+    return f"{heading}\n\n{table(rows)}\n\n{counts}"

@@ -30,9 +30,7 @@ def documents(size: int, count: int = _COUNT) -> list[bytes]:
                     "valid": numbers.random() < 0.9,
                 }
             )
-        document["note"] = "".join(
-            numbers.choice("abcdefghij ") for _ in range(size - len(text))
-        )
+        document["note"] = "".join(numbers.choice("abcdefghij ") for _ in range(size - len(text)))
         found.append(_encode(document))
     return found
 

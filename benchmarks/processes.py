@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -87,7 +87,7 @@ def _resident_pages(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def serving(command: Sequence[str], port: int, *, core: int) -> Iterator[ServerProcess]:
+def serving(command: Sequence[str], port: int, *, core: int) -> Generator[ServerProcess]:
     """Run that command, which serves on the port, on that core while the context is open.
 
     Raises:

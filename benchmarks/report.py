@@ -75,8 +75,7 @@ def _core(run: Run) -> str:
     cases = dict.fromkeys(key.partition("/")[2] for key in run.core)
     names = dict.fromkeys(key.partition("/")[0] for key in run.core)
     rows = [["µs per message, in and out", *cases]]
-    for name in names:
-        rows.append([name, *(number(run.core[f"{name}/{case}"]) for case in cases)])
+    rows += [[name, *(number(run.core[f"{name}/{case}"]) for case in cases)] for name in names]
     return f"core, without sockets\n{table(rows)}"
 
 
@@ -95,9 +94,12 @@ def compare(before: Run, after: Run) -> str:
         if key in before.core:
             old = before.core[key]
             rows.append(["core, µs", key, number(old), number(value), f"{old / value:.2f}"])
-    heading = [f"before: {before.date} ({before.command})", f"after:  {after.date} ({after.command})"]
+    heading = [
+        f"before: {before.date} ({before.command})",
+        f"after:  {after.date} ({after.command})",
+    ]
     if before.machine.get("processor") != after.machine.get("processor"):
-        heading.append("These runs are of different machines: only ratios within one tell anything.")
+        heading.append("The machines differ: only ratios within one run tell anything.")
     for name in dict.fromkeys([*before.versions, *after.versions]):
         old_version, new_version = before.versions.get(name), after.versions.get(name)
         if old_version != new_version:

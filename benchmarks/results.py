@@ -149,9 +149,7 @@ def _parse(document: dict[str, Any]) -> Run:
                 higher_is_better=result["higher is better"],
                 error=result["error"],
                 measurements=[
-                    Measurement(
-                        one["value"], {key: v for key, v in one.items() if key != "value"}
-                    )
+                    Measurement(one["value"], {key: v for key, v in one.items() if key != "value"})
                     for one in result["rounds"]
                 ],
             )

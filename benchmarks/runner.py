@@ -157,11 +157,11 @@ class Bench:
             case Kind.THROUGHPUT:
                 pass
         details = self._run(arguments)
+        if not details["messages"]:
+            raise LoadError("nothing came back in time")
         return Measurement(details["messages"] / details["seconds"], details)
 
-    def _arguments(
-        self, scenario: Scenario, server: ServerProcess
-    ) -> dict[str, str | int | float]:
+    def _arguments(self, scenario: Scenario, server: ServerProcess) -> dict[str, str | int | float]:
         arguments: dict[str, str | int | float] = {
             "port": server.port,
             "connections": scenario.connections,
@@ -218,7 +218,8 @@ class Bench:
                 text=True,
             )
         stack.callback(_release, process)
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         if process.stdout.readline() != "ready\n":
             raise LoadError(process.stderr.read().strip() or "it did not get ready")
 

@@ -71,7 +71,9 @@ def _servers() -> list[Server]:
     for loop in ("uvloop", "aiofastnet"):
         needs = ("windsock.asyncio", loop)
         found.append(Server(f"windsock-{loop}", f"{own}:serve_on_loop", loop, needs, _FULL))
-    found.append(Server("windsock-threads", f"{own}:serve", "threads", ("windsock.threads",), _FULL))
+    found.append(
+        Server("windsock-threads", f"{own}:serve", "threads", ("windsock.threads",), _FULL)
+    )
     found += _peers()
     found += _asgi()
     found += [
@@ -126,16 +128,17 @@ def _asgi() -> list[Server]:
     """Every host with the bare echo and with windsock; one with Starlette."""
     found: list[Server] = []
     for host, (program, variant, needs, features) in HOSTS.items():
-        for application in ("bare", "windsock"):
-            found.append(
-                Server(
-                    f"{application}-{host}",
-                    f"asgi_hosts:serve_{program}",
-                    f"{application}/{variant}",
-                    needs if application == "bare" else (*needs, "windsock.asgi", "anyio"),
-                    features,
-                )
+        own_needs = (*needs, "windsock.asgi", "anyio")
+        found += [
+            Server(
+                f"{application}-{host}",
+                f"asgi_hosts:serve_{program}",
+                f"{application}/{variant}",
+                all_needs,
+                features,
             )
+            for application, all_needs in (("bare", needs), ("windsock", own_needs))
+        ]
     found.append(
         Server(
             "starlette-uvicorn-websockets",

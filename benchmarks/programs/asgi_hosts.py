@@ -47,15 +47,12 @@ def serve_hypercorn(options: Options) -> None:
     settings.graceful_timeout = 1
     if options.certificate is not None:
         settings.certfile, settings.keyfile = str(options.certificate), str(options.key)
-    app = cast("Any", make(name, options))
+    app = make(name, options)
+    serve: Any = import_module(f"hypercorn.{worker}").serve
     if worker == "trio":
-        import hypercorn.trio
-
-        trio.run(partial(hypercorn.trio.serve, app, settings))
+        trio.run(partial(serve, app, settings))
     else:
-        import hypercorn.asyncio
-
-        asyncio.run(hypercorn.asyncio.serve(app, settings))
+        asyncio.run(serve(app, settings))
 
 
 def serve_granian(options: Options) -> None:
@@ -84,5 +81,3 @@ def granian_application() -> AsgiApp:
     """What granian's worker process serves: it imports this anew."""
     fanout = bool(os.environ["BENCHMARK_FANOUT"])
     return make(os.environ["BENCHMARK_APPLICATION"], Options(port=0, fanout=fanout))
-
-

@@ -52,8 +52,12 @@ async def _serve_listener(options: Options) -> None:
             "on_ws_disconnected": on_disconnected,
         }
     listener = type("Listener", (base,), members)
+
+    def make_listener(request: object) -> object:
+        return listener()
+
     server = await picows.ws_create_server(
-        lambda request: listener(), HOST, options.port, ssl=options.ssl_context()
+        make_listener, HOST, options.port, ssl=options.ssl_context()
     )
     await server.serve_forever()
 

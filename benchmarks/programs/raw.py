@@ -1,4 +1,4 @@
-"""Echo of bytes without any protocol: what the event loops themselves can do, the physical limit."""
+"""Echo of bytes without any protocol: what event loops can do at all, the physical limit."""
 
 from __future__ import annotations
 

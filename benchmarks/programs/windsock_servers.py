@@ -14,9 +14,7 @@ from .options import HOST, MAX_MESSAGE, Options
 
 def config(options: Options) -> Config:
     """The defaults, but for what the scenario needs."""
-    return Config(
-        max_message_size=MAX_MESSAGE, compression=Deflate() if options.deflate else None
-    )
+    return Config(max_message_size=MAX_MESSAGE, compression=Deflate() if options.deflate else None)
 
 
 def application(options: Options) -> Application:
