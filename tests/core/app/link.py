@@ -166,7 +166,7 @@ class MemoryLink:
         self.reading = True
         self._world = world
         self._unsent = b""
-        self._flush_wanted = True
+        self._flush_wanted = False
         self._saw_eof = False
         self._news = 0
 
@@ -178,7 +178,6 @@ class MemoryLink:
     async def wait(self) -> None:
         news = self._news
         self.flush()
-        self.reading = self.channel.wants_data
         await _suspend(self if news == self._news else _CHECKPOINT)
 
     async def drain(self) -> None:
@@ -194,7 +193,6 @@ class MemoryLink:
 
     def wake(self) -> None:
         self._news += 1
-        self.reading = self.channel.wants_data
         self._world.wake(self)
 
     def resume_reading(self) -> None:
@@ -217,9 +215,9 @@ class MemoryLink:
             self.wake()
             return True
         taken = self.outgoing.put(data)
-        self._unsent = data[taken:]
+        waited, self._unsent = self._unsent, data[taken:]
         connection.unsent(len(self._unsent), self.now())
-        if not self._unsent:
+        if waited and not self._unsent:
             self.channel.pump()
         if connection.pending_output:
             self._flush_wanted = True  # a Pong that was owed
@@ -247,6 +245,7 @@ class MemoryLink:
 
     def _receive(self, data: bytes) -> None:
         self.channel.receive_data(data, self.now())
+        self.reading = self.channel.wants_data
         self._flush_wanted = True
         self.wake()
 
@@ -381,6 +380,7 @@ class World:
     def open(self, *, config: Config | None = None) -> tuple[WebSocket, WebSocket]:
         """The server's and the client's WebSocket, open."""
         channel, link = self.add_client(config=config)
+        link.flush_soon()
         server = self.server_websocket()
         self.do(server.accept())
         return server, WebSocket(channel, link, Request(channel.connection.request))

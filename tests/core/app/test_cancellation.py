@@ -243,6 +243,7 @@ def test_a_cancelled_block_says_goodbye_without_awaiting_anything() -> None:
     def scene() -> Scene:
         world = World()
         _, client = world.add_client()
+        client.flush_soon()
         server = world.server_websocket()
         servers.append(server)
 

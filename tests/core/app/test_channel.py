@@ -6,8 +6,9 @@ import pytest
 
 from tests.core.app.conftest import MakeWorld
 from tests.core.app.link import World
-from tests.core.helpers import CLOSE, PING, TEXT, close_payload, frame_from, head, request
-from windsock.core import State, WebSocket
+from tests.core.helpers import CLOSE, PING, PONG, TEXT, close_payload, frame_from, head, request
+from windsock.core import App, Request, Response, State, WebSocket
+from windsock.core.app.session import going_away
 from windsock.core.protocol.events import RequestRefused
 from windsock.core.protocol.frames import Role
 
@@ -62,6 +63,53 @@ def test_what_came_before_the_decision_is_received_after_it(world: World) -> Non
     assert receive(world, ws) == "one"
     assert receive(world, ws) == "x" * 64 * 1024
     assert receive(world, ws) == "three"
+
+
+@pytest.mark.parametrize("decide", ["accept", "reject", "close", "going away"])
+def test_every_decision_has_the_transport_read_on(world: World, decide: str) -> None:
+    """Which the transport may have stopped because of too much early data."""
+    world.peer_sends(request() + bytes(64 * 1024))
+    world.peer_sends(bytes(64 * 1024))
+    ws = world.server_websocket()
+    assert not world.server.reading
+    match decide:
+        case "accept":
+            world.do(ws.accept())
+        case "reject":
+            world.do(ws.reject())
+        case "close":
+            world.do(ws.close())
+        case _:
+            going_away(world.server_channel, world.server)
+    world.run()
+    assert world.server.reading
+    assert ws.closed is (decide != "accept")
+
+
+def test_a_plain_response_has_the_transport_read_on(world: World) -> None:
+    app = App()
+
+    @app.http("/")
+    async def handler(asked: Request) -> Response:
+        await gate.wait()
+        return Response("ok")
+
+    gate = world.gate()
+    serving = world.serve(app)
+    world.peer_sends(head("GET / HTTP/1.1", [("Host", "x")]))
+    world.peer_sends(bytes(64 * 1024))
+    assert not world.server.reading
+    gate.open()
+    world.run()
+    assert world.server.reading
+    world.peer_ends()
+    serving.result()
+
+
+def test_an_early_ping_is_answered_as_soon_as_the_websocket_is_open(world: World) -> None:
+    world.peer_sends(request() + frame_from(Role.CLIENT, PING, b"1"))
+    world.do(world.server_websocket().accept())
+    assert world.peer_got().endswith(b"\r\n\r\n\x8a\x011")
 
 
 def test_the_greeting_of_a_bad_request(world: World) -> None:
@@ -164,5 +212,11 @@ def test_pings_are_answered_though_nobody_receives(world: World) -> None:
 
 def test_an_unsolicited_pong_tells_no_latency(world: World) -> None:
     ws = open_server(world)
-    world.peer_sends(frame_from(Role.CLIENT, 10, b"x"))
+    pong = frame_from(Role.CLIENT, PONG, b"x")
+    world.peer_sends(pong)
     assert ws.latency is None
+    pinging = world.blocks(ws.ping(b"1"))
+    world.advance(1)
+    world.peer_sends(frame_from(Role.CLIENT, PONG, b"1") + pong)
+    pinging.result()
+    assert ws.latency == 1

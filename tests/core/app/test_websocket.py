@@ -148,10 +148,11 @@ def test_a_second_decision(world: World, call: Call) -> None:
 
 
 @pytest.mark.parametrize("call", DECIDE)
-def test_a_decision_after_a_rejection(world: World, call: Call) -> None:
+@pytest.mark.parametrize("first", [lambda ws: ws.reject(), lambda ws: ws.close()])
+def test_a_decision_after_a_rejection(world: World, first: Call, call: Call) -> None:
     world.peer_sends(request())
     ws = world.server_websocket()
-    world.do(ws.reject())
+    world.do(first(ws))
     fails(world, call(ws), "while the connection is draining")
 
 

@@ -22,7 +22,7 @@ from windsock.core.protocol.fast_lane import MESSAGE_OVERHEAD
 from windsock.core.protocol.server import ServerConnection
 from windsock.core.protocol.state import State
 
-from .link import SupportsWebSocket
+from .link import Link, SupportsWebSocket
 
 # How much a peer may send ahead of the application's decision before it is no longer read.
 _MAX_EARLY_DATA: Final = 64 * 1024
@@ -155,11 +155,20 @@ class Channel(Generic[ConnectionT]):
         self.pump()
         return not self.full
 
-    def discard(self, now: float) -> bool:
-        """Forget the unread messages; whether the transport is to read again because of it."""
+    def discard(self, now: float) -> None:
+        """Forget the unread messages."""
         self.inbox.clear()
         self._inbox_size = 0
-        return self.full and self.make_room(now)
+        if self.full:
+            self.make_room(now)
+
+    def settle(self, link: Link) -> None:
+        """After a command: see what came of it, write it, read on, and tell who waits."""
+        self.pump()
+        link.flush_soon()
+        if self.wants_data:
+            link.resume_reading()  # what came early, or was unread, may have stopped it
+        link.wake()
 
 
 ServerChannel = Channel[ServerConnection]

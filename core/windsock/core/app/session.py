@@ -153,7 +153,7 @@ async def run_http(
 def _respond(channel: Channel[SupportsServing], link: Link, response: Response) -> None:
     if channel.connection.state is State.RESPONDING:
         channel.connection.respond(response.status, response.headers, response.body, now=link.now())
-        link.flush_soon()
+        channel.settle(link)
 
 
 def _describe(request: Request) -> str:
@@ -172,6 +172,4 @@ def going_away(channel: Channel[SupportsServing], link: Link) -> None:
         connection.reject(503, now=now)
     elif connection.state is not State.RESPONDING:
         connection.close(close_codes.GOING_AWAY, "", now)
-    channel.pump()
-    link.flush_soon()
-    link.wake()
+    channel.settle(link)

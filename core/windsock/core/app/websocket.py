@@ -143,7 +143,7 @@ class WebSocket:
         await self._link.checkpoint()
         self._server().accept(subprotocol, headers, now=self._link.now())
         self._decided = True
-        self._changed()
+        self._channel.settle(self._link)
 
     async def reject(
         self,
@@ -168,7 +168,7 @@ class WebSocket:
             status = Response(body, status, headers)
         self._server().reject(status.status, status.headers, status.body, now=self._link.now())
         self._decided = True
-        self._changed()
+        self._channel.settle(self._link)
 
     def _server(self) -> SupportsServing:
         connection = self._channel.connection
@@ -386,9 +386,8 @@ class WebSocket:
         now = self._link.now()
         self._channel.connection.close(code, reason, now)
         self._decided = True
-        if self._channel.discard(now):
-            self._link.resume_reading()
-        self._changed()
+        self._channel.discard(now)
+        self._channel.settle(self._link)
 
     async def wait_closed(self) -> None:
         """Wait until the WebSocket has ended.
@@ -398,11 +397,6 @@ class WebSocket:
         await self._link.checkpoint()
         while not self._channel.ended:
             await self._wait()
-
-    def _changed(self) -> None:
-        self._channel.pump()
-        self._link.flush_soon()
-        self._link.wake()
 
     async def __aenter__(self) -> Self:
         """Accepts, if nothing is decided yet."""
