@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.core.app.link import Cancelled, World, cancelled_everywhere
-from tests.core.helpers import CLOSE, PING, parse_frames, parse_response, request
+from tests.core.helpers import CLOSE, PING, TEXT, frame_from, parse_frames, parse_response, request
 from windsock.core import Config, State, WebSocket
 from windsock.core.protocol.frames import Role
 
@@ -97,6 +97,43 @@ def test_a_receive_cancelled_with_the_message_on_the_way() -> None:
     world.run()
     assert receiving.was_cancelled
     assert world.do(server.receive()) == "x"
+
+
+READY: list[Call] = [
+    lambda ws: ws.receive(),
+    lambda ws: ws.receive_text(),
+    lambda ws: ws.receive_json(),
+    lambda ws: anext(ws),
+    lambda ws: ws.receive_event(),
+    lambda ws: ws.send("x"),
+    lambda ws: ws.send_event({"type": "websocket.send", "text": "x"}),
+    lambda ws: ws.ping(),
+    lambda ws: ws.wait_closed(),
+]
+
+
+@pytest.mark.parametrize("call", READY)
+def test_what_need_not_wait_can_be_cancelled_all_the_same(world: World, call: Call) -> None:
+    """And has done nothing then."""
+    ws = opened(world)
+    assert world.do(ws.receive_event())["type"] == "websocket.connect"
+    world.peer_sends(frame_from(Role.CLIENT, TEXT, b"1"))
+    task = world.spawn(call(ws), cancel_at=0)
+    world.run()
+    assert task.was_cancelled
+    assert world.peer_got() == b""
+    assert world.do(ws.receive()) == "1"
+
+
+@pytest.mark.parametrize("call", READY[:-2])
+def test_nothing_is_awaited_where_the_link_has_no_checkpoints(world: World, call: Call) -> None:
+    world.server.checkpoints = False
+    ws = opened(world)
+    assert world.do(ws.receive_event())["type"] == "websocket.connect"
+    world.peer_sends(frame_from(Role.CLIENT, TEXT, b"1"))
+    task = world.spawn(call(ws), cancel_at=0)
+    world.run()
+    task.result()
 
 
 @pytest.mark.parametrize("capacity", [0, 150, 1 << 20], ids=["stuck", "slow", "fast"])
