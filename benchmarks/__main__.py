@@ -136,7 +136,8 @@ def _run(options: argparse.Namespace, words: Sequence[str]) -> int:
         _progress(f"left out: {name}: {reason}")
     if cores.server == cores.client:
         _progress("this machine has one core: server and load generator disturb each other")
-    if _chosen("core", options.scenario) and not options.only:
+    # The core is no server: where only some are wanted, it must be asked for.
+    if _chosen("core", options.scenario) and (options.scenario or not options.only):
         _progress("core: microbenchmarks")
         try:
             done.core = core.measure(cores.server, seconds=0.02 if options.quick else 0.2)

@@ -59,6 +59,16 @@ class ServerProcess:
             before = now
         return before
 
+    def times(self) -> tuple[float, float]:
+        """Seconds for which its threads and children ran, and for which they waited for a core."""
+        ran = waited = 0
+        for pid in _family(self.process.pid):
+            for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+                with contextlib.suppress(OSError):
+                    fields = path.read_text().split()
+                    ran, waited = ran + int(fields[0]), waited + int(fields[1])
+        return ran / 1e9, waited / 1e9
+
     def last_words(self) -> str:
         """The end of what it wrote to stderr."""
         return _tail(self.errors)

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from .results import Result, Run
 from .scenarios import SCENARIOS
 from .table import number, table
 
-_LATENCIES = ("quiet p50", "quiet p99", "quiet p999", "flooded p50", "flooded p99", "flooded p999")
+DISTURBED: Final = 0.05
+"""Share of the time in which other work may keep the server or the client from its core."""
+_LATENCIES: Final = (
+    "quiet p50",
+    "quiet p99",
+    "quiet p999",
+    "flooded p50",
+    "flooded p99",
+    "flooded p999",
+)
 
 
 def full(run: Run, baseline: str) -> str:
@@ -41,7 +51,7 @@ def _scenario(run: Run, scenario: str, baseline: str) -> str:
     latency = any(result.detail("quiet p99") is not None for result in results)
     heading = ["server", "median", "low", "high", f"× {baseline}"]
     heading += [f"{name.replace('p999', 'p99.9')} µs" for name in _LATENCIES] if latency else []
-    heading += ["client CPU", ""]
+    heading += ["server CPU", "client CPU", ""]
     base = run.value(baseline, scenario)
     rows = [heading]
     for result in results:
@@ -54,8 +64,9 @@ def _scenario(run: Run, scenario: str, baseline: str) -> str:
             row.append(f"{result.value / base:.2f}" if base else "–")
             if latency:
                 row += [number(result.detail(name) or 0) for name in _LATENCIES]
-            share = result.detail("client_cpu")
-            row.append("–" if share is None else f"{share:.0%}")
+            for who in ("server", "client"):
+                share = result.detail(f"{who}_cpu")
+                row.append("–" if share is None else f"{share:.0%}")
         row.append(remark(result))
         rows.append(row)
     return f"{_title(run, scenario)}\n{table(rows)}"
@@ -67,8 +78,11 @@ def remark(result: Result) -> str:
         return f"FAILED: {result.error.splitlines()[0]}"
     if result.client_bound:
         return "client-bound"
-    waited = result.detail("client_waited") or 0
-    return f"disturbed: the client waited {waited:.0%} for its core" if waited > 0.05 else ""
+    for who in ("client", "server"):
+        waited = result.detail(f"{who}_waited") or 0
+        if waited > DISTURBED:
+            return f"disturbed: the {who} waited {waited:.0%} for its core"
+    return ""
 
 
 def _core(run: Run) -> str:

@@ -21,7 +21,7 @@ class Measurement:
     value: float
     """The figure, in the scenario's unit."""
     details: dict[str, float] = field(default_factory=dict[str, float])
-    """More figures: shares of the load generator's core, latencies in µs, memory in KiB."""
+    """More figures: shares of the cores, latencies in µs, memory in KiB."""
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -148,15 +149,15 @@ class Bench:
             case Kind.MEMORY:
                 return self._measure_memory(scenario, arguments, server)
             case Kind.LATENCY:
-                return self._measure_latency(arguments)
+                return self._measure_latency(arguments, server)
             case Kind.HANDSHAKES:
-                details = self._run({**arguments, "mode": "handshakes"})
+                details = self._run({**arguments, "mode": "handshakes"}, server)
                 return Measurement(details["handshakes"] / details["seconds"], details)
             case Kind.FANOUT:
                 arguments |= {"mode": "fanout", "settle_ms": _FANOUT_SETTLES}
             case Kind.THROUGHPUT:
                 pass
-        details = self._run(arguments)
+        details = self._run(arguments, server)
         if not details["messages"]:
             raise LoadError("nothing came back in time")
         return Measurement(details["messages"] / details["seconds"], details)
@@ -176,21 +177,28 @@ class Bench:
             arguments |= {"deflate": 1, "payloads": str(self._payloads)}
         return arguments
 
-    def _run(self, arguments: Arguments) -> dict[str, float]:
+    def _run(self, arguments: Arguments, server: ServerProcess) -> dict[str, float]:
         timeout = 30 + 2 * (self._plan.seconds + self._plan.warmup)
-        return self._load.run(arguments, core=self._plan.cores.client, timeout=timeout)
+        start, (ran, waited) = time.monotonic(), server.times()
+        details = self._load.run(arguments, core=self._plan.cores.client, timeout=timeout)
+        passed, (now_ran, now_waited) = time.monotonic() - start, server.times()
+        # Of the whole time, warm-up included.
+        details["server_cpu"] = (now_ran - ran) / passed
+        details["server_waited"] = (now_waited - waited) / passed
+        return details
 
-    def _measure_latency(self, arguments: Arguments) -> Measurement:
+    def _measure_latency(self, arguments: Arguments, server: ServerProcess) -> Measurement:
         common = {**arguments, "mode": "latency", "interval_us": _QUIET_INTERVAL}
         details: dict[str, float] = {}
         for phase in ("quiet", "flooded"):
-            found = self._run({**common, "flood": int(phase == "flooded")})
+            found = self._run({**common, "flood": int(phase == "flooded")}, server)
             if "p99_us" not in found:
                 raise LoadError(f"the {phase} connections had no answer at all")
             details |= {
                 f"{phase} {name}": found[f"{name}_us"] for name in ("p50", "p99", "p999", "max")
             }
-        details |= {name: found[name] for name in ("client_cpu", "client_waited")}
+        details |= {name: share for name, share in found.items() if "_cpu" in name}
+        details |= {name: share for name, share in found.items() if "_waited" in name}
         details["flood messages/s"] = found["flood_messages"] / found["seconds"]
         details["p99 ratio"] = details["flooded p99"] / details["quiet p99"]
         return Measurement(details["flooded p99"], details)
