@@ -20,6 +20,7 @@ from windsock.core import (
     WebSocket,
     as_app,
 )
+from windsock.core.app.routing import Match, NoMatch
 from windsock.core.protocol.uri import parse_uri
 
 
@@ -280,3 +281,16 @@ def test_a_path_has_one_handler() -> None:
     app.http("/chat")(unreachable)
     with pytest.raises(ValueError, match="already"):
         app.http("/chat", methods=("POST", "GET"))(unreachable)
+
+
+def test_one_method_may_stand_alone_but_none_at_all_is_refused() -> None:
+    app = App()
+
+    @app.http("/only", methods="POST")
+    async def only(request: Request) -> Response:
+        return Response("posted")
+
+    assert isinstance(app._routes().match("/only", "POST"), Match)
+    assert app._routes().match("/only", "GET") == NoMatch(405, (("Allow", "POST"),))
+    with pytest.raises(ValueError, match="'/none' needs at least one HTTP method"):
+        app.http("/none", methods=())

@@ -96,12 +96,13 @@ def test_going_away_while_nobody_reads(make_world: MakeWorld) -> None:
     task = world.serve(handler)
     world.peer_sends(handshake() + frame_from(Role.CLIENT, TEXT, b"x"))
     going_away(world.server_channel, world.server)
+    assert world.server_channel.wants_data
     world.peer_sends(PEER_CLOSES_1001)
-    gate.open()
-    ends(world, task)
     closed = world.server_channel.closed
     assert closed is not None
     assert (closed.code, closed.clean) == (1001, True)
+    gate.open()
+    ends(world, task)
 
 
 def test_going_away_leaves_a_plain_request_to_finish(world: World) -> None:

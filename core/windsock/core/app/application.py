@@ -61,7 +61,7 @@ class App:
         return add
 
     def http(
-        self, path: str, *, methods: Iterable[str] = ("GET",)
+        self, path: str, *, methods: str | Iterable[str] = ("GET",)
     ) -> Callable[[HttpHandlerT], HttpHandlerT]:
         """Route plain HTTP requests for `path` to the decorated coroutine function.
 
@@ -70,9 +70,11 @@ class App:
 
         Raises:
             TypeError: the handler is no coroutine function.
-            ValueError: the path is malformed, or taken.
+            ValueError: the path is malformed, or taken; no method is given.
         """
-        wanted = tuple(methods)
+        wanted = (methods,) if isinstance(methods, str) else tuple(methods)
+        if not wanted:
+            raise ValueError(f"the route {path!r} needs at least one HTTP method, such as GET")
 
         def add(handler: HttpHandlerT) -> HttpHandlerT:
             _check_handler(path, handler)

@@ -90,14 +90,12 @@ class Channel(Generic[ConnectionT]):
     @property
     def wants_data(self) -> bool:
         """Whether the transport should read from the peer."""
-        if self.full:
-            return False
         state = self.connection.state
         if state is _OPEN:
-            return True
+            return not self.full
         if state is State.DECIDING or state is State.RESPONDING:
             return self._early_data < _MAX_EARLY_DATA
-        return state is not State.CLOSED
+        return state is not State.CLOSED  # from the end on, what comes is read and discarded
 
     def receive_data(self, data: bytes | None, now: float) -> None:
         """What the peer sent, b"" or None for the end of its stream."""
@@ -116,7 +114,7 @@ class Channel(Generic[ConnectionT]):
         inbox = self.inbox
         high_water = self.config.inbox_high_water
         news = False
-        while self._inbox_size < high_water:
+        while self._inbox_size < high_water or self.connection.state is not _OPEN:
             used = take_messages(inbox, high_water - self._inbox_size)
             if used:
                 self._inbox_size += used
