@@ -12,7 +12,7 @@ from .table import number
 
 _WIDTH: Final = 860
 _LABEL: Final = 230
-_VALUE: Final = 110
+_VALUE: Final = 160
 _BAR: Final = 16
 _STEP: Final = 22
 _TOP: Final = 64
