@@ -56,10 +56,12 @@ class Attendant:
     def flush_soon(self, link: Attended) -> None:
         """Have `link.flush` called in the scheduler's next pass."""
         self._to_flush.append(link)
-        if self._flusher is not None:
-            trio.lowlevel.reschedule(self._flusher)
-            self._flusher = None
+        flusher, self._flusher = self._flusher, None
+        if flusher is not None:
+            trio.lowlevel.reschedule(flusher)
 
+    # A KeyboardInterrupt in here would leave a dead task to be rescheduled.
+    @trio.lowlevel.enable_ki_protection
     async def _flush_loop(self) -> None:
         def abort(_: object) -> trio.lowlevel.Abort:
             self._flusher = None
@@ -108,6 +110,7 @@ class Attendant:
             self._sleeping_until = due
             self._sleep.deadline = due
 
+    @trio.lowlevel.enable_ki_protection
     async def _time_loop(self) -> None:
         absent: set[Attended] = set()
         while True:
