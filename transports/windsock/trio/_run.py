@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
 import trio
@@ -59,4 +59,14 @@ async def _run(
                 secure = ssl_context is not None
                 started([address_url(address, secure=secure) for address in server.addresses])
                 await anext(signals)
-            await server.shutdown()
+            # A handler of our own: SIGINT may be ignored, as in a shell's background jobs.
+            with trio.open_signal_receiver(signal.SIGINT) as interrupts:
+                async with trio.open_nursery() as waiting:
+                    waiting.start_soon(_end_at_once, interrupts)
+                    await server.shutdown()
+                    waiting.cancel_scope.cancel()
+
+
+async def _end_at_once(interrupts: AsyncIterator[int]) -> None:
+    await anext(interrupts)
+    raise KeyboardInterrupt
