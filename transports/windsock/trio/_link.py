@@ -268,8 +268,3 @@ class TrioLink:
             self._write_failed()
         self._attendant.forget_deadline(self._deadline_number)
         await self._stream.close()
-
-    @property
-    def stream(self) -> SocketStream | AnyStream:
-        """The byte stream."""
-        return self._stream

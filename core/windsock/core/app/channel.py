@@ -19,7 +19,6 @@ from windsock.core.protocol.events import (
     Status,
 )
 from windsock.core.protocol.fast_lane import MESSAGE_OVERHEAD
-from windsock.core.protocol.server import ServerConnection
 from windsock.core.protocol.state import State
 
 from .link import Link, SupportsWebSocket
@@ -169,5 +168,4 @@ class Channel(Generic[ConnectionT]):
         link.wake()
 
 
-ServerChannel = Channel[ServerConnection]
 ClientChannel = Channel[ClientConnection]
