@@ -1,6 +1,7 @@
 """WebSockets without I/O: the protocol as a state machine, and the API of every transport."""
 
 from .app.application import App, Application, as_app
+from .app.blocking import BlockingWebSocket
 from .app.link import Capabilities
 from .app.request import Query, Request
 from .app.response import Reject, Response
@@ -41,6 +42,7 @@ __all__ = [
     "PAUSED",
     "App",
     "Application",
+    "BlockingWebSocket",
     "Capabilities",
     "ClientConnection",
     "Closed",

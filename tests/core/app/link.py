@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
@@ -157,7 +158,7 @@ class MemoryLink:
     def __init__(self, world: World, channel: Channel[Any], incoming: Wire, outgoing: Wire) -> None:
         self.capabilities = Capabilities()
         self.checkpoints = True
-        self.checkpoints = True
+        self.mutex: AbstractContextManager[object] = nullcontext()
         self.channel = channel
         self.incoming = incoming
         self.outgoing = outgoing
@@ -201,6 +202,23 @@ class MemoryLink:
 
     def now(self) -> float:
         return self._world.now
+
+    async def to_thread(self, function: Callable[[], T]) -> T:
+        return function()
+
+    def from_thread(
+        self, function: Callable[[], Coroutine[Any, Any, T]], timeout: float | None
+    ) -> T:
+        task = self._world.spawn(function())
+        self._world.run()
+        if not task.done:
+            assert timeout is not None, "it blocks for ever"
+            self._world.advance(timeout)
+            if not task.done:
+                task.cancel()
+                self._world.run()
+                raise TimeoutError
+        return task.result()
 
     # For the world
 

@@ -44,6 +44,8 @@ class AsgiLink:
     does and tells the others. Where none does, `attend` steps in.
     """
 
+    mutex: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+
     def __init__(
         self,
         connection: HostedConnection,
@@ -59,6 +61,8 @@ class AsgiLink:
         self.now = self._reader.now
         self.checkpoint = self._reader.checkpoint
         self.checkpoints = self._reader.checkpoints
+        self.to_thread = self._reader.to_thread
+        self.from_thread = self._reader.from_thread
         self._reading = False
         self._reads = 0
         self._sending = False

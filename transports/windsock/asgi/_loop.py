@@ -1,11 +1,11 @@
-"""What differs between the event loops that a host may run on: the clock, and how one task stops
-another that is inside the host's `receive`."""
+"""What differs between the event loops that a host may run on: the clock, threads, and how one task
+stops another that is inside the host's `receive`."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import asyncio
 
     import trio
+
+T = TypeVar("T")
 
 
 class Reader(ABC):
@@ -37,6 +39,16 @@ class Reader(ABC):
     def interrupt(self) -> None:
         """Have the task that is inside `read`, if any, come out of it soon."""
 
+    @abstractmethod
+    async def to_thread(self, function: Callable[[], T]) -> T:
+        """Run a function that blocks in a thread."""
+
+    @abstractmethod
+    def from_thread(
+        self, function: Callable[[], Coroutine[Any, Any, T]], timeout: float | None
+    ) -> T:
+        """Run a coroutine function on the event loop from such a thread."""
+
 
 class AsyncioReader(Reader):
     """On asyncio, a cancel scope around each read would cost more than the rest of it together:
@@ -45,13 +57,17 @@ class AsyncioReader(Reader):
     def __init__(self, receive: Receive) -> None:
         import asyncio
 
+        from windsock import _asyncio_threads
+
+        self._threads = _asyncio_threads
+        self._loop = asyncio.get_running_loop()
         self._receive = receive
         self._current_task = asyncio.current_task
         self._cancelled = asyncio.CancelledError
         self._task: asyncio.Task[object] | None = None
         self._interrupted = False
         self.checkpoints = False
-        self.now = asyncio.get_running_loop().time
+        self.now = self._loop.time
 
     async def checkpoint(self) -> None:
         """asyncio delivers a cancellation at the next suspension: nothing to do."""
@@ -77,6 +93,14 @@ class AsyncioReader(Reader):
             self._interrupted = True
             self._task.cancel()
 
+    async def to_thread(self, function: Callable[[], T]) -> T:
+        return await self._threads.to_thread(function)
+
+    def from_thread(
+        self, function: Callable[[], Coroutine[Any, Any, T]], timeout: float | None
+    ) -> T:
+        return self._threads.from_thread(self._loop, function, timeout)
+
 
 class TrioReader(Reader):
     """On trio, a cancel scope is what there is."""
@@ -84,6 +108,10 @@ class TrioReader(Reader):
     def __init__(self, receive: Receive) -> None:
         import trio
 
+        from windsock import _trio_threads
+
+        self._threads = _trio_threads
+        self._token = trio.lowlevel.current_trio_token()
         self._receive = receive
         self._new_scope = trio.CancelScope
         self._scope: trio.CancelScope | None = None
@@ -105,6 +133,14 @@ class TrioReader(Reader):
     def interrupt(self) -> None:
         if self._scope is not None:
             self._scope.cancel()
+
+    async def to_thread(self, function: Callable[[], T]) -> T:
+        return await self._threads.to_thread(function)
+
+    def from_thread(
+        self, function: Callable[[], Coroutine[Any, Any, T]], timeout: float | None
+    ) -> T:
+        return self._threads.from_thread(self._token, function, timeout)
 
 
 def make_reader(receive: Receive) -> Reader:

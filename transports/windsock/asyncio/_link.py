@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from typing import Any, Final, cast
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar, cast
 
+from windsock import _asyncio_threads
 from windsock.core import Capabilities, State
 from windsock.core.app.channel import Channel
 from windsock.core.protocol.connection import Connection
+
+T = TypeVar("T")
 
 _OPEN: Final = State.OPEN
 
@@ -19,6 +22,7 @@ class AsyncioLink(asyncio.Protocol):
 
     capabilities = Capabilities()
     checkpoints = False
+    mutex: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
 
     def __init__(
         self,
@@ -129,6 +133,14 @@ class AsyncioLink(asyncio.Protocol):
     def resume_reading(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
+
+    async def to_thread(self, function: Callable[[], T]) -> T:
+        return await _asyncio_threads.to_thread(function)
+
+    def from_thread(
+        self, function: Callable[[], Coroutine[Any, Any, T]], timeout: float | None
+    ) -> T:
+        return _asyncio_threads.from_thread(self._loop, function, timeout)
 
     # Output and time
 

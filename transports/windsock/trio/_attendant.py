@@ -38,6 +38,8 @@ class Attendant:
     def __init__(self, nursery: trio.Nursery) -> None:
         self.nursery = nursery
         """Where links start their background readers and writers."""
+        self.token = trio.lowlevel.current_trio_token()
+        """For other threads, which come back by it."""
         self._to_flush: list[Attended] = []
         self._flusher: trio.lowlevel.Task | None = None
         # A link that is gone leaves its numbers in the heap, and nothing else.

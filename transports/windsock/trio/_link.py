@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, Final
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final, TypeVar
 
 import trio
 
+from windsock import _trio_threads
 from windsock.core import Capabilities, State
 from windsock.core.app.channel import Channel
 from windsock.core.protocol.connection import Connection
 
 from ._attendant import Attendant
 from ._io import AnyStream, SocketStream
+
+T = TypeVar("T")
 
 _OPEN: Final = State.OPEN
 
@@ -49,6 +54,7 @@ class TrioLink:
 
     capabilities = Capabilities()
     checkpoints = True
+    mutex: AbstractContextManager[object] = nullcontext()
 
     def __init__(
         self, channel: Channel[Any], stream: SocketStream | AnyStream, attendant: Attendant
@@ -141,6 +147,14 @@ class TrioLink:
 
     def resume_reading(self) -> None:
         self.wake()
+
+    async def to_thread(self, function: Callable[[], T]) -> T:
+        return await _trio_threads.to_thread(function)
+
+    def from_thread(
+        self, function: Callable[[], Coroutine[Any, Any, T]], timeout: float | None
+    ) -> T:
+        return _trio_threads.from_thread(self._attendant.token, function, timeout)
 
     # For the attendant
 

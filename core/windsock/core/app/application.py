@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
 from .link import CatchDisconnect
@@ -82,6 +83,11 @@ class App:
             return handler
 
         return add
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """What a server serves within: the application's own start and end."""
+        yield
 
     async def handle_websocket(self, ws: WebSocket) -> None:
         """Find the handler for `ws` and run it.

@@ -47,9 +47,18 @@ def client_channel(
 
 @asynccontextmanager
 async def open_websocket(
-    channel: ClientChannel, link: Link, uri: WebSocketURI
+    channel: ClientChannel,
+    link: Link,
+    uri: WebSocketURI,
+    websocket: type[WebSocket] = WebSocket,
 ) -> AsyncGenerator[WebSocket]:
     """Do the opening handshake over a connected link; on exit, the closing handshake.
+
+    Args:
+        channel: made by `client_channel`.
+        link: its transport.
+        uri: what is opened.
+        websocket: the class to make the `WebSocket` of.
 
     Raises:
         HandshakeError: the server did not open the WebSocket.
@@ -65,7 +74,7 @@ async def open_websocket(
     assert isinstance(found, Opened)
     head = channel.connection.request
     request = Request(head, scheme="wss" if uri.secure else "ws", server=(uri.host, uri.port))
-    ws = WebSocket(channel, link, request, response_headers=found.headers)
+    ws = websocket(channel, link, request, response_headers=found.headers)
     ws.catch_disconnect = False
     failure: Exception | None = None
     try:

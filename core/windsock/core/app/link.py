@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from windsock.core.protocol.connection import Message
 from windsock.core.protocol.errors import Disconnected
 from windsock.core.protocol.events import Closed, Event, Status
 from windsock.core.protocol.headers import HeaderFields
 from windsock.core.protocol.state import State
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,9 @@ class Link(Protocol):
     capabilities: Capabilities
     checkpoints: bool
     """Whether `checkpoint` can do anything; asking this first is cheaper than awaiting nothing."""
+    mutex: AbstractContextManager[object]
+    """Held while the session itself changes the channel. Does nothing where all that touches the
+    channel runs on one thread."""
 
     async def checkpoint(self) -> None:
         """Let a pending cancellation happen; no task switch is needed."""
@@ -61,6 +67,27 @@ class Link(Protocol):
 
     def now(self) -> float:
         """The transport's monotonic clock, in seconds."""
+        ...
+
+    async def to_thread(self, function: Callable[[], T]) -> T:
+        """Run a function that blocks, where it blocks nobody else.
+
+        It cannot be cancelled: where the caller is, it goes on by itself, and finds the WebSocket
+        ended.
+        """
+        ...
+
+    def from_thread(
+        self, function: Callable[[], Coroutine[Any, Any, T]], timeout: float | None
+    ) -> T:
+        """Run a coroutine function where the connection lives, and block until it is done.
+
+        For what runs by `to_thread`, and for any other thread that has no event loop.
+
+        Raises:
+            TimeoutError: it was not done after `timeout` seconds, and was cancelled.
+            Disconnected: the connection's home is no more.
+        """
         ...
 
 

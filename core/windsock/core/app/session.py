@@ -38,13 +38,23 @@ async def serve_connection(
     secure: bool = False,
     client: Address | None = None,
     server: Address | None = None,
+    websocket: type[WebSocket] = WebSocket,
 ) -> None:
     """Await the request, have `app` answer it, and wait for the connection to end.
 
     Whatever goes wrong ends this connection alone: it is logged, not raised.
+
+    Args:
+        app: what serves the request.
+        channel: the connection.
+        link: its transport.
+        secure: whether the client came by TLS.
+        client: the peer's address.
+        server: the address that it connected to.
+        websocket: the class to make the `WebSocket` of.
     """
     try:
-        await _serve(app, channel, link, secure, client, server)
+        await _serve(app, channel, link, secure, client, server, websocket)
     except* Exception as group:
         # The boundary around the boundaries below: also what a cancelled handler raises besides
         # its cancellation, which goes on from here by itself.
@@ -58,6 +68,7 @@ async def _serve(
     secure: bool,
     client: Address | None,
     server: Address | None,
+    websocket: type[WebSocket],
 ) -> None:
     while channel.greeting is None and not channel.ended:
         await link.wait()
@@ -70,7 +81,7 @@ async def _serve(
             client=client,
             server=server,
         )
-        await run_websocket(app, WebSocket(channel, link, request), channel)
+        await run_websocket(app, websocket(channel, link, request), channel)
     elif isinstance(found, HttpRequested):
         request = Request(
             found.head,
@@ -151,9 +162,12 @@ async def run_http(
 
 
 def _respond(channel: Channel[SupportsServing], link: Link, response: Response) -> None:
-    if channel.connection.state is State.RESPONDING:
-        channel.connection.respond(response.status, response.headers, response.body, now=link.now())
-        channel.settle(link)
+    with link.mutex:
+        if channel.connection.state is State.RESPONDING:
+            channel.connection.respond(
+                response.status, response.headers, response.body, now=link.now()
+            )
+            channel.settle(link)
 
 
 def _describe(request: Request) -> str:
@@ -166,10 +180,11 @@ def going_away(channel: Channel[SupportsServing], link: Link) -> None:
 
     A plain HTTP request is left to finish.
     """
-    connection = channel.connection
-    now = link.now()
-    if connection.state is State.DECIDING:
-        connection.reject(503, now=now)
-    elif connection.state is not State.RESPONDING:
-        connection.close(close_codes.GOING_AWAY, "", now)
-    channel.settle(link)
+    with link.mutex:
+        connection = channel.connection
+        now = link.now()
+        if connection.state is State.DECIDING:
+            connection.reject(503, now=now)
+        elif connection.state is not State.RESPONDING:
+            connection.close(close_codes.GOING_AWAY, "", now)
+        channel.settle(link)

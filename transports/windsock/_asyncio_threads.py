@@ -1,0 +1,80 @@
+"""Blocking functions beside an asyncio event loop, for every adapter that runs on one."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from windsock.core import Disconnected
+
+T = TypeVar("T")
+
+
+async def to_thread(function: Callable[[], T]) -> T:
+    """Run `function` in a thread of its own, which does not keep the process from ending."""
+    future: concurrent.futures.Future[T] = concurrent.futures.Future()
+    context = contextvars.copy_context()
+    thread = threading.Thread(
+        target=_run, args=(future, context, function), name="windsock handler", daemon=True
+    )
+    thread.start()
+    return await asyncio.wrap_future(future)
+
+
+def _run(
+    future: concurrent.futures.Future[T], context: contextvars.Context, function: Callable[[], T]
+) -> None:
+    future.set_running_or_notify_cancel()
+    try:
+        result = context.run(function)
+    except StopIteration as error:  # which no future of asyncio takes
+        future.set_exception(RuntimeError(f"{function!r} raised {error!r}"))
+    except BaseException as error:  # the thread's boundary: whoever awaits it is told
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+def from_thread(
+    loop: asyncio.AbstractEventLoop,
+    function: Callable[[], Coroutine[Any, Any, T]],
+    timeout: float | None,
+) -> T:
+    """Run a coroutine function on `loop` from another thread, and block until it is done.
+
+    Raises:
+        TimeoutError: it was not done after `timeout` seconds, and was cancelled.
+        Disconnected: the loop has ended.
+        RuntimeError: called on the loop's own thread.
+    """
+    if _runs_here(loop):
+        raise RuntimeError(
+            "a blocking call on the event loop's own thread would wait for itself: "
+            "use the coroutine of the same name"
+        )
+
+    async def bounded() -> T:
+        async with asyncio.timeout(timeout):
+            return await function()
+
+    coroutine = bounded()
+    try:
+        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+    except RuntimeError as error:  # the loop is closed
+        coroutine.close()
+        raise Disconnected(1006, "", clean=False) from error
+    try:
+        return future.result()
+    except concurrent.futures.CancelledError as error:  # the loop is being closed
+        raise Disconnected(1006, "", clean=False) from error
+
+
+def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
