@@ -312,6 +312,16 @@ def test_extensions(value: str, answer: str | None) -> None:
     assert "sec-websocket-extensions" not in headers
 
 
+def test_origins_left_to_the_application() -> None:
+    data = request(add=[("Origin", "https://app.example")])
+    for origins, allowed in (((), False), (("https://app.example",), True)):
+        connection = ServerConnection(Config(origins=origins), now=0.0, leave_origin=True)
+        connection.receive_data(data, 0.0)
+        event = connection.next_event()
+        assert isinstance(event, HandshakeRequested)
+        assert event.origin_allowed is allowed
+
+
 def test_origins_from_the_config() -> None:
     data = request(add=[("Origin", "https://app.example")])
     requested(data, Config(origins=("https://app.example",)))

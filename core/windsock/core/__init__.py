@@ -2,9 +2,19 @@
 
 from .app.application import App, Application, as_app
 from .app.blocking import BlockingWebSocket
+from .app.codec import JSONCodec, MessageType
+from .app.guards import AllowOrigins, BasicAuth, BearerToken, ConnectionLimit
 from .app.link import Capabilities
+from .app.middleware import Middleware, apply_middleware
+from .app.options import Limits
 from .app.request import Query, Request
 from .app.response import Reject, Response
+from .app.router import Router
+from .app.routing import WEBSOCKET
+from .app.styles.four_arguments import FourArgumentsRequest, FourArgumentsWebSocket, four_arguments
+from .app.styles.generator import generator_handler, ws_accept, ws_close, ws_send
+from .app.styles.plain import WebSocketRequest
+from .app.values import Converter
 from .app.websocket import WebSocket
 from .protocol.client import ClientConnection
 from .protocol.config import Config, Deflate
@@ -40,23 +50,35 @@ from .protocol.state import State
 __all__ = [
     "NEED_DATA",
     "PAUSED",
+    "WEBSOCKET",
+    "AllowOrigins",
     "App",
     "Application",
+    "BasicAuth",
+    "BearerToken",
     "BlockingWebSocket",
     "Capabilities",
     "ClientConnection",
     "Closed",
     "Config",
     "Connection",
+    "ConnectionLimit",
+    "Converter",
     "Deflate",
     "Disconnected",
     "Event",
+    "FourArgumentsRequest",
+    "FourArgumentsWebSocket",
     "HandshakeError",
     "HandshakeRequested",
     "Headers",
     "HttpRequested",
+    "JSONCodec",
+    "Limits",
     "LocalProtocolError",
+    "MessageType",
     "MessageTypeError",
+    "Middleware",
     "Opened",
     "Ping",
     "Pong",
@@ -69,10 +91,18 @@ __all__ = [
     "RequestHead",
     "RequestRefused",
     "Response",
+    "Router",
     "ServerConnection",
     "State",
     "Status",
     "WebSocket",
+    "WebSocketRequest",
     "WindsockError",
+    "apply_middleware",
     "as_app",
+    "four_arguments",
+    "generator_handler",
+    "ws_accept",
+    "ws_close",
+    "ws_send",
 ]

@@ -158,6 +158,7 @@ class MemoryLink:
     def __init__(self, world: World, channel: Channel[Any], incoming: Wire, outgoing: Wire) -> None:
         self.capabilities = Capabilities()
         self.checkpoints = True
+        self.threaded = False
         self.mutex: AbstractContextManager[object] = nullcontext()
         self.channel = channel
         self.incoming = incoming

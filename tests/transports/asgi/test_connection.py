@@ -191,10 +191,27 @@ class TestHandshake:
         connection.close(1000, "", 0.0)
         assert output_of(connection)[0]["status"] == 403
 
+    @pytest.mark.parametrize(("origin", "allowed"), [("http://a", True), ("http://evil", False)])
+    def test_origins_are_judged_by_the_session(self, origin: str, allowed: bool) -> None:
+        headers = [(b"host", b"a"), (b"origin", origin.encode())]
+        event = events_of(connected(headers=headers))[-1]
+        assert isinstance(event, HandshakeRequested)
+        assert event.origin_allowed is allowed
+
+    def test_other_limits_before_it_is_accepted(self) -> None:
+        connection = deciding()
+        connection.configure(Config(max_message_size=4))
+        connection.accept(now=0.0)
+        with pytest.raises(LocalProtocolError, match="open"):
+            connection.configure(Config())
+        connection.receive_event({"type": "websocket.receive", "text": "12345"})
+        event = events_of(connection)[-1]
+        assert isinstance(event, Closed)
+        assert event.code == 1009
+
     @pytest.mark.parametrize(
         ("more", "status"),
         [
-            ({"headers": [(b"host", b"a"), (b"origin", b"https://evil.example")]}, 403),
             ({"headers": [(b"host", b"a"), (b"x", b"a\x00b")]}, 400),
             ({"headers": [(b"host", b"\xe9")]}, 400),
             ({"headers": [(b"x", b"y")] * 101}, 431),

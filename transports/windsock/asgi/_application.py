@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import anyio
 
-from windsock.core import Application, Config, as_app
+from windsock.core import App, Application, Config, as_app
 from windsock.core.app.channel import Channel
 from windsock.core.app.link import SupportsServing
-from windsock.core.app.session import serve_connection
+from windsock.core.app.session import logger, serve_connection
 
 from ._connection import HostedConnection
 from ._link import AsgiLink
@@ -40,14 +40,21 @@ class ASGI:
 
         Raises:
             ValueError: a scope of an unknown type; ASGI wants an exception there.
+            RuntimeError: the application has a lifespan, and the host has not run it.
         """
         match scope["type"]:
+            case "websocket" | "http" if self._app.has_lifespan and not self._app.is_running:
+                raise RuntimeError(
+                    "the host has not run the application's lifespan: turn its lifespan support "
+                    "on, or enter `async with app.running()` in the lifespan of the application "
+                    "that this one is mounted in"
+                )
             case "websocket":
                 await self._serve_websocket(scope, receive, send)
             case "http":
                 await self._serve_http(scope, receive, send)
             case "lifespan":
-                await _live(receive, send)
+                await _live(self._app, receive, send)
             case other:
                 raise ValueError(f"windsock serves websocket, http and lifespan, not {other!r}")
 
@@ -91,13 +98,21 @@ class ASGI:
             secure=is_secure(scope),
             client=address(scope.get("client")),
             server=address(scope.get("server")),
+            scope=dict(scope),
         )
 
 
-async def _live(receive: Receive, send: Send) -> None:
-    """Answer the lifespan protocol: there is nothing to start or to shut down."""
-    while True:
-        event = await receive()
-        await send({"type": f"{event['type']}.complete"})
-        if event["type"] == "lifespan.shutdown":
-            return
+async def _live(app: App, receive: Receive, send: Send) -> None:
+    """Answer the lifespan protocol: run what the application starts and ends with."""
+    await receive()
+    phase = "startup"
+    try:
+        async with app.running():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            phase = "shutdown"
+    except Exception as error:  # the boundary: it is the host's to report
+        logger().error("the lifespan failed", exc_info=error)
+        await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
+    else:
+        await send({"type": "lifespan.shutdown.complete"})

@@ -26,6 +26,7 @@ from windsock.core.protocol.handshake import (
     accept_fields,
     check_head,
     check_hosted_request,
+    origin_allowed,
     response_fields,
 )
 from windsock.core.protocol.headers import HeaderFields
@@ -219,7 +220,8 @@ class HostedConnection:
             return self._refuse(Input.BAD_REQUEST, refusal)
         if self._websocket:
             self._advance(Input.HANDSHAKE_REQUEST)
-            self._events.append(HandshakeRequested(self._head, self._offered))
+            allowed = origin_allowed(self._head.headers, self._config.origins)
+            self._events.append(HandshakeRequested(self._head, self._offered, allowed))
         else:
             self._advance(Input.HTTP_REQUEST)
             self._events.append(HttpRequested(self._head, bytes(self._body)))
@@ -232,7 +234,7 @@ class HostedConnection:
         refusal = check_head(head, config)
         if refusal is not None or not self._websocket:
             return refusal
-        checked = check_hosted_request(head, self._offered, config)
+        checked = check_hosted_request(head, self._offered)
         if isinstance(checked, Refusal):
             return checked
         self._offered = checked
@@ -245,6 +247,17 @@ class HostedConnection:
         self._finish(code, reason, clean=False, by_peer=False)
 
     # Commands
+
+    def configure(self, config: Config) -> None:
+        """Go on with other limits and timeouts.
+
+        Raises:
+            LocalProtocolError: there is no WebSocket to accept, or it is accepted already.
+            Disconnected: the client has gone.
+        """
+        self._decide(Input.ACCEPT)
+        self._config = config
+        self._max_message_size = config.max_message_size
 
     def accept(
         self, subprotocol: str | None = None, headers: HeaderFields = (), *, now: float

@@ -44,6 +44,7 @@ class AsgiLink:
     does and tells the others. Where none does, `attend` steps in.
     """
 
+    threaded = False
     mutex: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
 
     def __init__(

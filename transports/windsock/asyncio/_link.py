@@ -22,6 +22,7 @@ class AsyncioLink(asyncio.Protocol):
 
     capabilities = Capabilities()
     checkpoints = False
+    threaded = False
     mutex: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
 
     def __init__(

@@ -9,10 +9,9 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext
 
 from windsock._unix_socket import unix_listener
-from windsock.core import App, Application, Config, ServerConnection, as_app
+from windsock.core import App, Application, Config, as_app
 from windsock.core.app.address import Address, address_of
-from windsock.core.app.channel import Channel
-from windsock.core.app.session import going_away, serve_connection
+from windsock.core.app.session import going_away, serve_connection, server_channel
 
 from ._link import AsyncioLink
 
@@ -35,8 +34,8 @@ class Server:
         """Where it listens: (host, port), or the path of a Unix socket."""
 
     def _make_link(self) -> AsyncioLink:
-        connection = ServerConnection(self._config, now=self._loop.time())
-        return AsyncioLink(Channel(connection, self._config), self._loop, self._connected)
+        channel = server_channel(self._config, now=self._loop.time())
+        return AsyncioLink(channel, self._loop, self._connected)
 
     def _connected(self, link: AsyncioLink) -> None:
         if self._stopping:
@@ -152,10 +151,14 @@ async def serve(
         OSError: it cannot listen there.
     """
     loop = asyncio.get_running_loop()
-    server = Server(as_app(app), config or Config(), loop, secure=ssl_context is not None)
+    app = as_app(app)
+    server = Server(app, config or Config(), loop, secure=ssl_context is not None)
     with unix_listener(unix) if unix is not None else nullcontext(sock) as sock:
-        await server.listen(host, port, sock=sock, ssl_context=ssl_context, reuse_port=reuse_port)
-        try:
-            yield server
-        finally:
-            await server.shutdown()
+        async with app.running():
+            await server.listen(
+                host, port, sock=sock, ssl_context=ssl_context, reuse_port=reuse_port
+            )
+            try:
+                yield server
+            finally:
+                await server.shutdown()

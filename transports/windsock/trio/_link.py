@@ -54,6 +54,7 @@ class TrioLink:
 
     capabilities = Capabilities()
     checkpoints = True
+    threaded = False
     mutex: AbstractContextManager[object] = nullcontext()
 
     def __init__(

@@ -10,10 +10,9 @@ from typing import Any, cast
 import trio
 from trio.abc import Listener, Stream
 
-from windsock.core import App, Application, Config, ServerConnection, as_app
+from windsock.core import App, Application, Config, as_app
 from windsock.core.app.address import Address
-from windsock.core.app.channel import Channel
-from windsock.core.app.session import going_away, logger, serve_connection
+from windsock.core.app.session import going_away, logger, serve_connection, server_channel
 
 from ._attendant import Attendant, attendance
 from ._io import byte_stream
@@ -66,9 +65,9 @@ class Server:
         secure = _is_tls(stream)
         if secure and not await self._tls_handshake(stream):
             return
-        connection = ServerConnection(self._config, now=started)
         bytes_ = byte_stream(stream)
-        link = TrioLink(Channel(connection, self._config), bytes_, self._attendant)
+        channel = server_channel(self._config, now=started)
+        link = TrioLink(channel, bytes_, self._attendant)
         self._links.add(link)
         try:
             if self._stopping:
@@ -149,7 +148,7 @@ async def serve_listeners(
     app = as_app(app)
     config = config or Config()
     addresses = [name for listener in listeners if (name := listener_address(listener)) is not None]
-    async with attendance() as attendant, trio.open_nursery() as handlers:
+    async with app.running(), attendance() as attendant, trio.open_nursery() as handlers:
         server = Server(app, config, attendant, handlers.cancel_scope, addresses)
         handle = partial(server.handle, ssl_context=ssl_context)
         await handlers.start(_accept, server, handle, listeners, handlers)

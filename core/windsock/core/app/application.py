@@ -1,105 +1,187 @@
-"""`App`: routes to handlers."""
+"""`App`: what a server serves."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar, cast
+from urllib.parse import unquote
 
-from .link import CatchDisconnect
+from .codec import JSONCodec
+from .converters import Converters
+from .handlers import websocket_endpoint
+from .inspection import is_async_generator_function
+from .middleware import CallNext, Middleware, run_middleware
+from .options import RouteOptions
 from .request import Request
 from .response import Reject, Response
-from .routing import Match, NoMatch, Route, Router
+from .router import Handled, RouteData, Router, check_prefix
+from .routing import WEBSOCKET, NoMatch
 from .websocket import WebSocket
+from .workers import Workers
 
-WebSocketHandler = Callable[..., Coroutine[Any, Any, None]]
-HttpHandler = Callable[..., Coroutine[Any, Any, Response]]
-
-WebSocketHandlerT = TypeVar("WebSocketHandlerT", bound=WebSocketHandler)
-HttpHandlerT = TypeVar("HttpHandlerT", bound=HttpHandler)
+LifespanT = TypeVar("LifespanT", bound=Callable[..., Any])
 
 
-class App:
-    """An application: WebSocket and plain HTTP handlers by path, for any transport."""
+class App(Router):
+    """An application: WebSocket and plain HTTP handlers by path, for any transport.
 
-    def __init__(self) -> None:
-        self._router: Router | None = None
+    Args:
+        routes: routes as data: path, methods, handler.
+        middleware: what stands before all handlers, the first outermost; also before the answer
+            to a path that leads nowhere.
+        host: the host pattern of all routes; None for any host.
+        converters: further placeholder types, by name.
+        strict_slashes: whether "/a" and "/a/" are two paths. Neither redirects to the other.
+        json: the codec of JSON messages: anything with `loads` and `dumps`; by default the
+            standard library's.
+        state: what `state` begins with.
 
-    def _routes(self) -> Router:
-        if self._router is None:
-            self._router = Router()
-        return self._router
+    Raises:
+        TypeError, ValueError: a route cannot be added; the message shows it.
+    """
 
-    def websocket(
-        self, path: str, *, catch_disconnect: CatchDisconnect = True
-    ) -> Callable[[WebSocketHandlerT], WebSocketHandlerT]:
-        """Route WebSockets for `path`, such as "/chat/{room}", to the decorated coroutine function.
+    def __init__(
+        self,
+        routes: Iterable[RouteData] = (),
+        *,
+        middleware: Iterable[Middleware] = (),
+        host: str | None = None,
+        converters: Converters | None = None,
+        strict_slashes: bool = False,
+        json: JSONCodec | None = None,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            routes,
+            middleware=middleware,
+            host=host,
+            converters=converters,
+            strict_slashes=strict_slashes,
+        )
+        self.state: dict[str, Any] = dict(state or {})
+        """What belongs to the whole application; every WebSocket and request gets a copy."""
+        self._json = json
+        self._workers = Workers()
+        self._mounted: dict[str, tuple[App, str | None]] = {}
+        self._lifespans: list[Callable[..., AbstractAsyncContextManager[Any]]] = []
+        self._running = 0
 
-        It is called with the `WebSocket` and the path's placeholders as keyword arguments, before
-        anything is accepted.
+    # Parts
+
+    def mount(self, prefix: str, app: Application, *, name: str | None = None) -> None:
+        """Have `app` serve all paths below `prefix` that no route of this application's takes.
+
+        It sees them without the prefix, which is its `Request.root_path`, and has its own
+        middleware, inside this one's. Its lifespan is run with this one's.
 
         Args:
-            path: begins with a slash; `{name}` stands for one segment.
-            catch_disconnect: which disconnects `async with ws` swallows: True for all, False for
-                none, or a set of close codes.
+            prefix: without placeholders, such as "/v1".
+            app: an App, or a handler.
+            name: `url_for("name:route")` then finds its routes.
 
         Raises:
-            TypeError: the handler is no coroutine function.
-            ValueError: the path is malformed, or taken.
+            TypeError: `app` is neither.
+            ValueError: the prefix is malformed, or taken.
         """
+        check_prefix(prefix)
+        if not prefix or any(mark in prefix for mark in "{}<>"):
+            raise ValueError(f"a mounted application needs a fixed prefix, not {prefix!r}")
+        if prefix in self._mounted:
+            raise ValueError(f"there is an application mounted at {prefix!r} already")
+        self._mounted[prefix] = (as_app(app), name)
 
-        def add(handler: WebSocketHandlerT) -> WebSocketHandlerT:
-            _check_handler(path, handler)
-            catch = (
-                catch_disconnect
-                if isinstance(catch_disconnect, bool)
-                else frozenset(catch_disconnect)
+    def url_for(self, name: str, /, **values: Any) -> str:
+        """The percent-encoded path of a route; of a mounted application's as "mounted:route".
+
+        Raises:
+            LookupError: there is no such route.
+            ValueError: a value is missing, superfluous, or does not fit.
+        """
+        first, colon, rest = name.partition(":")
+        for prefix, (app, mounted_as) in self._mounted.items():
+            if colon and mounted_as == first:
+                return prefix + app.url_for(rest, **values)
+        return super().url_for(name, **values)
+
+    # The application's own start and end
+
+    def lifespan(self, function: LifespanT) -> LifespanT:
+        """Have an async generator run around all that is served, once per process.
+
+        What comes before its `yield` runs before the first connection is taken, what comes after
+        it once the last one has ended. A dict that it yields is added to `state`. It is called
+        with the App, or with nothing.
+
+        Raises:
+            TypeError: it is neither an async generator function nor a function that returns an
+                async context manager.
+        """
+        if is_async_generator_function(function):
+            made: Callable[..., Any] = asynccontextmanager(function)
+        elif callable(function) and not inspect.iscoroutinefunction(function):
+            made = function
+        else:
+            raise TypeError(
+                f"a lifespan is an async generator function that yields once, not {function!r}"
             )
-            self._routes().add(Route(path, handler, catch), None)
-            return handler
+        takes_app = bool(inspect.signature(function).parameters)
+        self._lifespans.append(made if takes_app else lambda _: made())
+        return function
 
-        return add
+    @property
+    def has_lifespan(self) -> bool:
+        """Whether there is anything to run before the first connection."""
+        return bool(self._lifespans) or any(app.has_lifespan for app, _ in self._mounted.values())
 
-    def http(
-        self, path: str, *, methods: str | Iterable[str] = ("GET",)
-    ) -> Callable[[HttpHandlerT], HttpHandlerT]:
-        """Route plain HTTP requests for `path` to the decorated coroutine function.
-
-        It is called with the `Request` and the path's placeholders as keyword arguments, and
-        returns a `Response`. GET includes HEAD.
-
-        Raises:
-            TypeError: the handler is no coroutine function.
-            ValueError: the path is malformed, or taken; no method is given.
-        """
-        wanted = (methods,) if isinstance(methods, str) else tuple(methods)
-        if not wanted:
-            raise ValueError(f"the route {path!r} needs at least one HTTP method, such as GET")
-
-        def add(handler: HttpHandlerT) -> HttpHandlerT:
-            _check_handler(path, handler)
-            self._routes().add(Route(path, handler), wanted)
-            return handler
-
-        return add
+    @property
+    def is_running(self) -> bool:
+        """Whether a server serves it, within `running`."""
+        return self._running > 0
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """What a server serves within: the application's own start and end."""
-        yield
+        """What a server serves within: the application's own start and end.
+
+        Where several serve it at a time, it is started by the first and ended by that one.
+
+        Raises:
+            Exception: whatever its lifespan raises.
+        """
+        async with AsyncExitStack() as stack:
+            if not self._running:
+                for lifespan in self._lifespans:
+                    given = await stack.enter_async_context(lifespan(self))
+                    self.state.update(given or {})
+                for app, _ in self._mounted.values():
+                    await stack.enter_async_context(app.running())
+            self._running += 1
+            try:
+                yield
+            finally:
+                self._running -= 1
+
+    # Serving
+
+    @property
+    def judges_origins(self) -> bool:
+        """Whether some route has origins of its own, so that the server leaves them all to it."""
+        return any(entry.options.origins is not None for entry in self._entries) or any(
+            app.judges_origins for app, _ in self._mounted.values()
+        )
 
     async def handle_websocket(self, ws: WebSocket) -> None:
         """Find the handler for `ws` and run it.
 
         Raises:
-            Reject: there is none.
+            Reject: there is none, or a middleware has answered in its place.
             Exception: whatever the handler raises.
         """
-        found = self._match(ws.request, None)
-        ws.path_params = found.path_params
-        ws.catch_disconnect = found.route.options
-        await found.route.handler(ws, **found.path_params)
+        handler = self._find(ws.request, WEBSOCKET)
+        answer = await run_middleware(self._middleware, ws, handler)
+        if isinstance(answer, Response):
+            raise Reject(answer)
 
     async def handle_http(self, request: Request) -> Response:
         """Find the handler for a plain HTTP request and run it.
@@ -108,60 +190,121 @@ class App:
             Reject: there is none.
             Exception: whatever the handler raises.
         """
-        found = self._match(request, request.method)
-        response = await found.route.handler(request, **found.path_params)
-        if not isinstance(response, Response):
-            raise TypeError(
-                f"the handler of {found.route.path!r} returned {type(response).__name__}, "
-                "not a Response"
-            )
-        return response
+        handler = self._find(request, request.method)
+        return cast(Response, await run_middleware(self._middleware, request, handler))
 
-    def _match(self, request: Request, method: str | None) -> Match:
-        found = self._routes().match(request.path, method)
-        if isinstance(found, NoMatch):
-            raise Reject(Response(b"", found.status, list(found.headers)))
-        return found
+    def _find(self, request: Request, method: str) -> CallNext:
+        """What is to run inside the middleware; the request learns what leads there."""
+        request.app = self
+        path = request.raw_path
+        found = self._table.match(path, method, request.headers.get("host", ""))
+        if not isinstance(found, NoMatch):
+            request.path_params |= found.path_params
+            handled: Handled = found.route.options
+            if method == WEBSOCKET:
+                return self._websocket_handler(handled)
+            return self._http_handler(handled)
+        mounted = self._find_mounted(path) if found.status == 404 else None
+        if mounted is not None:
+            app, prefix = mounted
+            return _mounted_handler(app, prefix)
+        return _refuse(found)
+
+    def _websocket_handler(self, handled: Handled) -> CallNext:
+        endpoint, options = handled.websocket, handled.options
+        assert endpoint is not None
+
+        async def handle(ws: WebSocket) -> Any:
+            options.check_origin(ws)
+            options.apply(ws, self._json)
+            if options.auto_accept:
+                async with ws:
+                    await endpoint.call(ws, self._workers)
+            else:
+                await endpoint.call(ws, self._workers)
+
+        return _within(options.middleware, handle)
+
+    def _http_handler(self, handled: Handled) -> CallNext:
+        endpoint = handled.http
+        assert endpoint is not None
+
+        async def handle(request: Request) -> Any:
+            return await endpoint.call(request, self._workers)
+
+        return _within(handled.options.middleware, handle)
+
+    def _find_mounted(self, raw_path: str) -> tuple[App, str] | None:
+        deepest = max((prefix.count("/") for prefix in self._mounted), default=0)
+        segments = raw_path.split("/", deepest + 1)[: deepest + 1]
+        while len(segments) > 1:
+            prefix = "/".join(segments)
+            found = self._mounted.get("/".join(unquote(segment) for segment in segments))
+            if found is not None:
+                return found[0], prefix
+            segments.pop()
+        return None
+
+
+def _within(middleware: tuple[Middleware, ...], handler: CallNext) -> CallNext:
+    if not middleware:
+        return handler
+
+    async def handle(asked: Any) -> Any:
+        return await run_middleware(middleware, asked, handler)
+
+    return handle
+
+
+def _mounted_handler(app: App, prefix: str) -> CallNext:
+    async def handle(asked: WebSocket | Request) -> Any:
+        request = asked.request
+        request.root_path += prefix
+        for name, value in app.state.items():
+            request.state.setdefault(name, value)
+        if isinstance(asked, Request):
+            return await app.handle_http(asked)
+        return await app.handle_websocket(asked)
+
+    return handle
+
+
+def _refuse(found: NoMatch) -> CallNext:
+    async def handle(_: object) -> Any:
+        raise Reject(Response(b"", found.status, list(found.headers)))
+
+    return handle
 
 
 class _HandlerApp(App):
-    """One coroutine function for the WebSockets of every path."""
+    """One handler for the WebSockets of every path."""
 
-    def __init__(self, handler: Callable[[WebSocket], Awaitable[None]]) -> None:
+    def __init__(self, handler: Callable[..., Any]) -> None:
         super().__init__()
-        self._handler = handler
+        self._endpoint = websocket_endpoint(handler, (), "every path")
 
     async def handle_websocket(self, ws: WebSocket) -> None:
-        await self._handler(ws)
+        ws.request.app = self
+        RouteOptions().check_origin(ws)
+        await self._endpoint.call(ws, self._workers)
+
+    async def handle_http(self, request: Request) -> Response:
+        # RFC 9110 §15.5.22: there is nothing but WebSockets here.
+        return Response(b"", 426, [("Upgrade", "websocket")])
 
 
-Application = App | Callable[[WebSocket], Awaitable[None]]
-"""What servers serve: an App, or a coroutine function that takes every WebSocket."""
+Application = App | Callable[..., Awaitable[Any]] | Callable[..., Any]
+"""What servers serve: an App, or a handler in any style that takes every WebSocket."""
 
 
 def as_app(application: Application) -> App:
     """The App that `application` is or stands for.
 
     Raises:
-        TypeError: it is neither an App nor a coroutine function.
+        TypeError: it is neither an App nor a handler.
     """
     if isinstance(application, App):
         return application
-    if _is_coroutine_function(application):
-        return _HandlerApp(application)
-    raise TypeError(
-        f"an App or a coroutine function that takes a WebSocket is needed, not {application!r}"
-    )
-
-
-def _check_handler(path: str, handler: Callable[..., Any]) -> None:
-    if not _is_coroutine_function(handler):
-        raise TypeError(f"the handler of {path!r} must be an async def function, not {handler!r}")
-
-
-def _is_coroutine_function(handler: Any) -> bool:
-    if inspect.iscoroutinefunction(handler):
-        return True
-    # Looked up as calling does: a class is not called by the method that its instances are.
-    kind = cast("type[object]", type(handler))
-    return inspect.iscoroutinefunction(getattr(kind, "__call__", None))  # noqa: B004
+    if not callable(application) or isinstance(application, type):
+        raise TypeError(f"an App or a WebSocket handler is needed, not {application!r}")
+    return _HandlerApp(application)

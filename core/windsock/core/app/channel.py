@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar, cast
 
 from windsock.core.protocol.client import ClientConnection
 from windsock.core.protocol.config import Config
@@ -21,7 +21,7 @@ from windsock.core.protocol.events import (
 from windsock.core.protocol.fast_lane import MESSAGE_OVERHEAD
 from windsock.core.protocol.state import State
 
-from .link import Link, SupportsWebSocket
+from .link import Link, SupportsServing, SupportsWebSocket
 
 # How much a peer may send ahead of the application's decision before it is no longer read.
 _MAX_EARLY_DATA: Final = 64 * 1024
@@ -67,6 +67,12 @@ class Channel(Generic[ConnectionT]):
         self.full = False
         """Whether reading is paused because too much is unread."""
         self._early_data = 0
+
+    def configure(self, config: Config) -> None:
+        """Have other limits for a WebSocket that is not accepted yet."""
+        cast(SupportsServing, self.connection).configure(config)
+        self.config = config
+        self._low_water = config.inbox_high_water // 2
 
     @property
     def closed(self) -> Closed | None:

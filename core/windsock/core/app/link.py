@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from windsock.core.protocol.config import Config
 from windsock.core.protocol.connection import Message
 from windsock.core.protocol.errors import Disconnected
 from windsock.core.protocol.events import Closed, Event, Status
@@ -39,6 +40,8 @@ class Link(Protocol):
     capabilities: Capabilities
     checkpoints: bool
     """Whether `checkpoint` can do anything; asking this first is cheaper than awaiting nothing."""
+    threaded: bool
+    """Whether each handler has a thread of its own, which it may block."""
     mutex: AbstractContextManager[object]
     """Held while the session itself changes the channel. Does nothing where all that touches the
     channel runs on one thread."""
@@ -119,6 +122,7 @@ class SupportsWebSocket(Protocol):
 class SupportsServing(SupportsWebSocket, Protocol):
     """The server's part."""
 
+    def configure(self, config: Config) -> None: ...
     def accept(
         self, subprotocol: str | None = None, headers: HeaderFields = (), *, now: float
     ) -> None: ...

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import sys
+from typing import Any, cast
 
 from windsock.core.protocol.errors import WindsockError
 from windsock.core.protocol.headers import HeaderFields, Headers
@@ -68,3 +69,21 @@ class Reject(WindsockError):
             response = Response(body, response, **options)
         super().__init__(f"rejected with {response.status}")
         self.response = response
+
+
+def response_in(error: BaseException) -> Response | None:
+    """The response that `error` asks for, None where it is an error like any other.
+
+    It is that of a `Reject`, of a werkzeug `HTTPException`, or of a group of nothing else.
+    """
+    if isinstance(error, Reject):
+        return error.response
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        found = [response_in(inner) for inner in group.exceptions]
+        return found[0] if None not in found else None
+    # Whoever raises one has imported it; the core does not, as it would bring sockets along.
+    exceptions = sys.modules.get("werkzeug.exceptions")
+    if exceptions is None or not isinstance(error, exceptions.HTTPException) or error.code is None:
+        return None
+    return Response(error.get_body(), error.code, error.get_headers())

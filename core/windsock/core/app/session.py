@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from windsock.core.protocol import close_codes
+from windsock.core.protocol.config import Config
 from windsock.core.protocol.errors import Disconnected, LocalProtocolError, disconnect_in
 from windsock.core.protocol.events import HandshakeRequested, HttpRequested
+from windsock.core.protocol.handshake import ORIGIN_REFUSED
 from windsock.core.protocol.headers import escape_controls
+from windsock.core.protocol.server import ServerConnection
 from windsock.core.protocol.state import State
 
 from .address import Address
 from .application import App
 from .channel import Channel
 from .link import Link, SupportsServing
-from .request import Request
-from .response import Reject, Response
+from .request import Request, Served
+from .response import Response, response_in
 from .websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -30,6 +33,11 @@ def logger() -> logging.Logger:
     return logging.getLogger("windsock")
 
 
+def server_channel(config: Config, *, now: float) -> Channel[SupportsServing]:
+    """A channel for a client that has just connected."""
+    return Channel(ServerConnection(config, now=now, leave_origin=True), config)
+
+
 async def serve_connection(
     app: App,
     channel: Channel[SupportsServing],
@@ -38,6 +46,7 @@ async def serve_connection(
     secure: bool = False,
     client: Address | None = None,
     server: Address | None = None,
+    scope: dict[str, Any] | None = None,
     websocket: type[WebSocket] = WebSocket,
 ) -> None:
     """Await the request, have `app` answer it, and wait for the connection to end.
@@ -51,10 +60,11 @@ async def serve_connection(
         secure: whether the client came by TLS.
         client: the peer's address.
         server: the address that it connected to.
+        scope: the request as an ASGI host describes it.
         websocket: the class to make the `WebSocket` of.
     """
     try:
-        await _serve(app, channel, link, secure, client, server, websocket)
+        await _serve(app, channel, link, secure, client, server, scope, websocket)
     except* Exception as group:
         # The boundary around the boundaries below: also what a cancelled handler raises besides
         # its cancellation, which goes on from here by itself.
@@ -68,6 +78,7 @@ async def _serve(
     secure: bool,
     client: Address | None,
     server: Address | None,
+    scope: dict[str, Any] | None,
     websocket: type[WebSocket],
 ) -> None:
     while channel.greeting is None and not channel.ended:
@@ -80,8 +91,14 @@ async def _serve(
             scheme="wss" if secure else "ws",
             client=client,
             server=server,
+            scope=scope,
         )
-        await run_websocket(app, websocket(channel, link, request), channel)
+        request.origin_allowed = found.origin_allowed
+        ws = websocket(channel, link, request)
+        if found.origin_allowed or app.judges_origins:
+            await run_websocket(app, ws, channel)
+        else:
+            await _reject(ws, Response(f"{ORIGIN_REFUSED}\n", 403))
     elif isinstance(found, HttpRequested):
         request = Request(
             found.head,
@@ -89,6 +106,8 @@ async def _serve(
             scheme="https" if secure else "http",
             client=client,
             server=server,
+            scope=scope,
+            served=Served(link, channel.config),
         )
         await run_http(app, request, channel, link)
     while not channel.finished:
@@ -98,17 +117,13 @@ async def _serve(
 async def run_websocket(app: App, ws: WebSocket, channel: Channel[SupportsServing]) -> None:
     """Run the handler of `ws` and see to it that the WebSocket ends, one way or the other."""
     try:
-        try:
-            await app.handle_websocket(ws)
-        except Reject as reject:
-            try:
-                await _reject(ws, reject.response)
-            except LocalProtocolError as error:
-                if channel.connection.state is State.DECIDING:
-                    raise error from reject  # its response cannot be sent
-                raise reject from error  # it came after the decision
+        await app.handle_websocket(ws)
     except Exception as error:  # the boundary: no application's error may reach another connection
-        await _fail(ws, channel, error)
+        response = response_in(error)
+        if response is None:
+            await _fail(ws, channel, error)
+        else:
+            await _answer(ws, channel, response, error)
     else:
         if channel.connection.state is State.DECIDING:
             logger().warning(
@@ -118,6 +133,20 @@ async def run_websocket(app: App, ws: WebSocket, channel: Channel[SupportsServin
             await _reject(ws, Response(status=403))
         else:
             await ws.close()
+
+
+async def _answer(
+    ws: WebSocket, channel: Channel[SupportsServing], response: Response, cause: Exception
+) -> None:
+    try:
+        await _reject(ws, response)
+    except LocalProtocolError as problem:
+        if channel.connection.state is State.DECIDING:
+            problem.__cause__ = cause
+            await _fail(ws, channel, problem)  # the response cannot be sent
+        else:
+            cause.__cause__ = problem
+            await _fail(ws, channel, cause)  # it came after the decision
 
 
 async def _fail(ws: WebSocket, channel: Channel[SupportsServing], error: Exception) -> None:
@@ -153,8 +182,11 @@ async def run_http(
     try:
         try:
             response = await app.handle_http(request)
-        except Reject as reject:
-            response = reject.response
+        except Exception as error:
+            found = response_in(error)
+            if found is None:
+                raise
+            response = found
         _respond(channel, link, response)
     except Exception as error:  # the boundary, as above
         logger().error("%s: the handler failed", _describe(request), exc_info=error)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from types import TracebackType
-from typing import Any, Final, NoReturn, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar, cast
 
 from windsock.core.protocol import close_codes
+from windsock.core.protocol.config import Config
 from windsock.core.protocol.connection import Message
 from windsock.core.protocol.errors import (
     Disconnected,
@@ -18,9 +18,13 @@ from windsock.core.protocol.headers import HeaderFields, Headers
 from windsock.core.protocol.state import State
 
 from .channel import Channel
+from .codec import STDLIB_JSON, JSONCodec, MessageType
 from .link import Capabilities, CatchDisconnect, Link, SupportsServing, SupportsWebSocket
-from .request import Request
+from .request import Query, Request
 from .response import Response
+
+if TYPE_CHECKING:
+    from .application import App
 
 T = TypeVar("T")
 
@@ -49,14 +53,17 @@ class WebSocket:
         "_channel",
         "_decided",
         "_depth",
+        "_json",
         "_link",
+        "_receive_type",
         "_send_high_water",
+        "_send_type",
         "_sent_event",
+        "_subprotocols",
+        "auto_accept",
         "catch_disconnect",
-        "path_params",
         "request",
         "response_headers",
-        "state",
     )
 
     def __init__(
@@ -77,17 +84,94 @@ class WebSocket:
         """The HTTP request that this WebSocket was, or is to be, opened with."""
         self.response_headers = response_headers
         """Clients: the header fields of the server's answer. None on servers."""
-        self.path_params: dict[str, Any] = {}
-        """What the route's placeholders stand for."""
-        self.state: dict[str, Any] = {}
-        """Free for the application's own use."""
         self.catch_disconnect: CatchDisconnect = True
         """Which disconnects `async with` swallows: True, False, or a set of close codes."""
+        self.auto_accept = True
+        """Whether `async with` accepts."""
+        self._receive_type: MessageType | None = None
+        self._send_type: MessageType | None = None
+        self._subprotocols: tuple[str, ...] = ()
+        self._json: JSONCodec = STDLIB_JSON
+
+    def configure(
+        self,
+        *,
+        receive_type: MessageType | None = None,
+        send_type: MessageType | None = None,
+        subprotocols: tuple[str, ...] = (),
+        json: JSONCodec | None = None,
+        config: Config | None = None,
+    ) -> None:
+        """Change what `receive`, `send` and `accept` do by themselves, before anything is accepted.
+
+        Args:
+            receive_type: what `receive` and iteration give; None for messages as they come.
+            send_type: what `send` takes; None for messages as they are.
+            subprotocols: which of the client's offers `accept` chooses if it is not told, in order
+                of preference.
+            json: the codec of JSON messages; None for the one there is.
+            config: other limits and timeouts; None for those there are.
+
+        Raises:
+            Disconnected: the client has gone.
+        """
+        if config is not None:
+            self._channel.configure(config)
+        self._receive_type = receive_type
+        self._send_type = send_type
+        self._subprotocols = subprotocols
+        if json is not None:
+            self._json = json
 
     def __repr__(self) -> str:
         return f"<WebSocket {self.request.target} {self._channel.connection.state.value}>"
 
     # What there is to know
+
+    @property
+    def path_params(self) -> dict[str, Any]:
+        """What the route's placeholders stand for."""
+        return self.request.path_params
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Free for the application's own use; begins with what its lifespan gave."""
+        return self.request.state
+
+    @property
+    def app(self) -> App | None:
+        """Servers: the application that handles this WebSocket."""
+        return self.request.app
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields of the request."""
+        return self.request.headers
+
+    @property
+    def url(self) -> str:
+        """The whole URL as the client sees it."""
+        return self.request.url
+
+    @property
+    def query_params(self) -> Query:
+        """The parameters of the query string, decoded."""
+        return self.request.query
+
+    @property
+    def config(self) -> Config:
+        """The limits and timeouts that hold here."""
+        return self._channel.config
+
+    @property
+    def link(self) -> Link:
+        """Its transport."""
+        return self._link
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        """The request as ASGI describes it."""
+        return self.request.scope
 
     @property
     def subprotocol(self) -> str | None:
@@ -112,6 +196,12 @@ class WebSocket:
         return None if closed is None else closed.reason
 
     @property
+    def closed_by_peer(self) -> bool:
+        """Whether the WebSocket has ended and it was the peer who ended it, or vanished."""
+        closed = self._channel.closed
+        return closed is not None and closed.by_peer
+
+    @property
     def latency(self) -> float | None:
         """Seconds between the last answered Ping and its Pong, None before the first."""
         return self._channel.latency
@@ -132,7 +222,8 @@ class WebSocket:
         """Open the WebSocket (servers).
 
         Args:
-            subprotocol: one of `request.subprotocols`, or None.
+            subprotocol: one of `request.subprotocols`; None for the first of the route's
+                subprotocols that the client offers, or none.
             headers: further fields for the 101 response.
 
         Raises:
@@ -141,9 +232,15 @@ class WebSocket:
             Disconnected: the client has gone.
         """
         await self._link.checkpoint()
+        if subprotocol is None:
+            subprotocol = self._preferred_subprotocol()
         self._server().accept(subprotocol, headers, now=self._link.now())
         self._decided = True
         self._channel.settle(self._link)
+
+    def _preferred_subprotocol(self) -> str | None:
+        offered = self.request.subprotocols
+        return next((ours for ours in self._subprotocols if ours in offered), None)
 
     async def reject(
         self,
@@ -181,12 +278,11 @@ class WebSocket:
 
     # Messages
 
-    @overload
-    async def receive(self) -> str | bytes: ...
-    @overload
-    async def receive(self, default: T) -> str | bytes | T: ...
     async def receive(self, default: Any = _UNSET) -> Any:
         """The next message: str for text, bytes for binary, as the peer sent it.
+
+        A route with a `receive_type` gives what `receive_text`, `receive_bytes` or `receive_json`
+        give instead, and raises what they raise.
 
         Args:
             default: what to return, instead of raising Disconnected, once there are no more.
@@ -202,12 +298,34 @@ class WebSocket:
                 raise
             return default
 
-    async def _receive(self) -> str | bytes:
+    async def _receive(self) -> Any:
         if self._link.checkpoints:
             await self._link.checkpoint()
         if not self._channel.inbox:
             await self._fill_inbox()
+        if self._receive_type is not None:
+            return self._take_as(self._receive_type)
         return self._take()
+
+    def _take_as(self, wanted: MessageType) -> Any:
+        match wanted:
+            case "text":
+                return self._take_typed(str)
+            case "bytes":
+                return self._take_typed(bytes)
+            case "json":
+                return self._json.loads(self._take())
+            case "event":
+                return _receive_event(self._take())
+
+    def _take_typed(self, wanted: type[T]) -> T:
+        found = self._channel.inbox[0]
+        if not isinstance(found, wanted):
+            raise MessageTypeError(
+                f"the next message is {type(found).__name__}, not {wanted.__name__}"
+            )
+        self._take()
+        return found
 
     async def _fill_inbox(self) -> None:
         while not self._channel.inbox:
@@ -269,28 +387,26 @@ class WebSocket:
         if self._link.checkpoints:
             await self._link.checkpoint()
         await self._fill_inbox()
-        found = self._channel.inbox[0]
-        if not isinstance(found, wanted):
-            raise MessageTypeError(
-                f"the next message is {type(found).__name__}, not {wanted.__name__}"
-            )
-        self._take()
-        return found
+        return self._take_typed(wanted)
 
     async def receive_json(self) -> Any:
         """The next message, parsed as JSON, whether it came as text or binary.
 
         Raises:
             json.JSONDecodeError, UnicodeDecodeError (both ValueErrors): it is not JSON; it is
-                taken from the inbox all the same.
+                taken from the inbox all the same. Another codec than the standard library's may
+                raise what it likes.
             LocalProtocolError, Disconnected: as `receive`.
         """
-        return json.loads(await self.receive())
+        if self._link.checkpoints:
+            await self._link.checkpoint()
+        await self._fill_inbox()
+        return self._json.loads(self._take())
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> str | bytes:
+    async def __anext__(self) -> Any:
         """Iteration ends silently on codes 1000, 1001 and 1005, else it raises Disconnected."""
         try:
             return await self._receive()
@@ -299,8 +415,11 @@ class WebSocket:
                 raise StopAsyncIteration from None
             raise
 
-    async def send(self, data: Message) -> None:
+    async def send(self, data: Any) -> None:
         """Send a message: text from a str, binary from anything bytes-like.
+
+        On a route with a `send_type` it is what `send_text`, `send_bytes`, `send_json` or
+        `send_event` take instead.
 
         Returns at once while less than `Config.write_high_water` bytes wait to be written, else
         when that is so again. A cancelled send has sent all of the message or none of it.
@@ -310,26 +429,49 @@ class WebSocket:
             LocalProtocolError: not accepted yet, or text that UTF-8 cannot encode.
             Disconnected: the WebSocket has ended or is closing.
         """
-        link = self._link
-        if link.checkpoints:
-            await link.checkpoint()
+        if self._send_type is not None:
+            await self._send_as(self._send_type, data)
+            return
+        if self._link.checkpoints:
+            await self._link.checkpoint()
+        if self._queue(data):
+            await self._link.drain()
+
+    async def _send_as(self, wanted: MessageType, data: Any) -> None:
+        match wanted:
+            case "text":
+                await self.send_text(data)
+            case "bytes":
+                await self.send_bytes(data)
+            case "json":
+                await self.send_json(data)
+            case "event":
+                await self.send_event(data)
+
+    async def _send(self, data: Message) -> None:
+        if self._link.checkpoints:
+            await self._link.checkpoint()
+        if self._queue(data):
+            await self._link.drain()
+
+    def _queue(self, data: Message) -> bool:
+        """Have a message written soon; whether so much waits to be written that `send` waits."""
         connection = self._channel.connection
         connection.send(data)
-        link.flush_soon()
-        if connection.backlog >= self._send_high_water:
-            await link.drain()
+        self._link.flush_soon()
+        return connection.backlog >= self._send_high_water
 
     async def send_text(self, data: str) -> None:
         """Send a text message. Raises TypeError for anything but a str; else as `send`."""
         if not isinstance(data, str):
             raise TypeError(f"send_text takes a str, not {type(data).__name__}")
-        await self.send(data)
+        await self._send(data)
 
     async def send_bytes(self, data: bytes | bytearray | memoryview) -> None:
         """Send a binary message. Raises TypeError for a str; else as `send`."""
         if isinstance(data, str):
             raise TypeError("send_bytes takes bytes, not str")
-        await self.send(data)
+        await self._send(data)
 
     async def send_json(self, data: Any) -> None:
         """Send `data` as JSON in a text message.
@@ -338,7 +480,8 @@ class WebSocket:
             TypeError, ValueError: JSON cannot say it.
             LocalProtocolError, Disconnected: as `send`.
         """
-        await self.send(json.dumps(data, separators=(",", ":"), ensure_ascii=False))
+        text = self._json.dumps(data)
+        await self._send(text if isinstance(text, str) else text.decode())
 
     # Ping and close
 
@@ -399,8 +542,8 @@ class WebSocket:
             await self._wait()
 
     async def __aenter__(self) -> Self:
-        """Accepts, if nothing is decided yet."""
-        if self._channel.connection.state is _UNDECIDED:
+        """Accepts, if nothing is decided yet and the route is not `auto_accept=False`."""
+        if self.auto_accept and self._channel.connection.state is _UNDECIDED:
             await self.accept()
         self._depth += 1
         return self
@@ -444,12 +587,13 @@ class WebSocket:
         if self._sent_event is not None:
             event, self._sent_event = self._sent_event, None
             return event
+        if self._link.checkpoints:
+            await self._link.checkpoint()
         try:
-            message = await self.receive()
+            await self._fill_inbox()
         except Disconnected as gone:
             return {"type": "websocket.disconnect", "code": gone.code, "reason": gone.reason}
-        key = "text" if isinstance(message, str) else "bytes"
-        return {"type": "websocket.receive", key: message}
+        return _receive_event(self._take())
 
     async def send_event(self, event: dict[str, Any]) -> None:
         """Do what an ASGI event says: `websocket.accept`, `.send` or `.close`.
@@ -473,6 +617,11 @@ class WebSocket:
                 await self.close(event.get("code") or 1000, event.get("reason") or "")
             case _:
                 _unknown_event(event)
+
+
+def _receive_event(message: str | bytes) -> dict[str, Any]:
+    key = "text" if isinstance(message, str) else "bytes"
+    return {"type": "websocket.receive", key: message}
 
 
 def _unknown_event(event: dict[str, Any]) -> NoReturn:

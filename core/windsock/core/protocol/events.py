@@ -27,6 +27,9 @@ class HandshakeRequested:
     head: RequestHead
     subprotocols: tuple[str, ...]
     """What the client offers, in its order of preference (RFC 6455 §4.1)."""
+    origin_allowed: bool = True
+    """Whether the page that it comes from may open a WebSocket here (§10.2). Always True unless
+    the connection was made with `leave_origin`: all others have been refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from .config import Config, Deflate
 from .errors import LocalProtocolError
 from .events import RequestHead
 from .headers import (
+    ExtensionOffer,
     HeaderFields,
     Headers,
     has_control,
@@ -66,6 +67,8 @@ _HANDSHAKE_FIELDS: Final = (
 # The Host field and the request target. RFC 3986 allows less, but nothing that this leaves out.
 _VISIBLE_RE: Final = re.compile(r"[!-~]*")
 
+ORIGIN_REFUSED: Final = "this Origin may not open a WebSocket here"
+
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
@@ -84,10 +87,14 @@ class Offer:
 
     key: str
     subprotocols: tuple[str, ...]
-    deflate: deflate.DeflateParameters | None = None
-    """What compression both sides will use if the application accepts."""
-    extensions_header: str | None = None
-    """The value of Sec-WebSocket-Extensions that answers the client's offer."""
+    extensions: tuple[ExtensionOffer, ...] = ()
+    """What the client offers, in its order of preference."""
+    origin_allowed: bool = True
+    """Whether the page that it comes from may open a WebSocket here (RFC 6455 §10.2)."""
+
+    def agree(self, compression: Deflate | None) -> tuple[deflate.DeflateParameters, str] | None:
+        """What compression both sides use, and the header value that says so."""
+        return None if compression is None else deflate.answer_offers(self.extensions, compression)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,30 +186,21 @@ def _check_websocket_fields(headers: Headers, config: Config) -> Offer | Refusal
     extensions = parse_extensions(headers.get_all("sec-websocket-extensions"))
     if extensions is None:
         return Refusal(400, "malformed Sec-WebSocket-Extensions")
-    refusal = _check_origin(headers, config)
-    if refusal is not None:
-        return refusal
-    agreed = deflate.answer_offers(extensions, config.compression) if config.compression else None
-    if agreed is None:
-        return Offer(keys[0], subprotocols)
-    return Offer(keys[0], subprotocols, *agreed)
+    allowed = origin_allowed(headers, config.origins)
+    return Offer(keys[0], subprotocols, tuple(extensions), allowed)
 
 
-def check_hosted_request(
-    head: RequestHead, offered: Iterable[str], config: Config
-) -> tuple[str, ...] | Refusal:
+def check_hosted_request(head: RequestHead, offered: Iterable[str]) -> tuple[str, ...] | Refusal:
     """What is left to check where a host server has read the opening handshake itself.
 
     Args:
         head: the request.
         offered: the subprotocols as the host names them.
-        config: limits and origins.
 
     Returns:
         The subprotocols that the client offers.
     """
-    refusal = _check_characters(head.headers) or _check_origin(head.headers, config)
-    return refusal or _check_subprotocols(offered)
+    return _check_characters(head.headers) or _check_subprotocols(offered)
 
 
 def _check_characters(headers: Headers) -> Refusal | None:
@@ -217,12 +215,6 @@ def _check_subprotocols(values: Iterable[str]) -> tuple[str, ...] | Refusal:
     if subprotocols is None or len(set(subprotocols)) != len(subprotocols):
         return Refusal(400, "Sec-WebSocket-Protocol must list different tokens")
     return tuple(subprotocols)
-
-
-def _check_origin(headers: Headers, config: Config) -> Refusal | None:
-    if origin_allowed(headers, config.origins):
-        return None
-    return Refusal(403, "this Origin may not open a WebSocket here")
 
 
 def _is_key(key: str) -> bool:
@@ -289,9 +281,9 @@ def _is_pair_of_str(line: object) -> bool:
 
 
 def accept_headers(
-    offer: Offer, subprotocol: str | None, extra: HeaderFields
+    offer: Offer, subprotocol: str | None, extra: HeaderFields, extensions: str | None = None
 ) -> list[tuple[str, str]]:
-    """The header fields of the 101 response (§4.2.2).
+    """The header fields of the 101 response (§4.2.2); `extensions` is what was agreed on.
 
     Raises:
         LocalProtocolError: a subprotocol that the client did not offer, or an unusable header.
@@ -304,8 +296,8 @@ def accept_headers(
     ]
     if subprotocol is not None:
         lines.append(("Sec-WebSocket-Protocol", subprotocol))
-    if offer.extensions_header is not None:
-        lines.append(("Sec-WebSocket-Extensions", offer.extensions_header))
+    if extensions is not None:
+        lines.append(("Sec-WebSocket-Extensions", extensions))
     return lines + fields
 
 

@@ -9,7 +9,8 @@ from typing import Final
 
 import h11
 
-from .config import Config
+from .config import Config, Deflate
+from .deflate import DeflateParameters
 from .errors import LocalProtocolError
 from .events import HandshakeRequested, HttpRequested, Refused, RequestHead
 from .handshake import (
@@ -181,7 +182,8 @@ class ServerHandshake:
     def _take_request(self) -> HandshakeRequested | HttpRequested:
         assert self._head is not None
         if self._offer is not None:
-            return HandshakeRequested(self._head, self._offer.subprotocols)
+            offer = self._offer
+            return HandshakeRequested(self._head, offer.subprotocols, offer.origin_allowed)
         return HttpRequested(self._head, bytes(self._body))
 
     def continue_(self) -> bytes:
@@ -191,20 +193,23 @@ class ServerHandshake:
         response = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
         return self._reader.h11.send(response) or b""
 
-    def accept(self, subprotocol: str | None, headers: HeaderFields) -> tuple[bytes, Offer, bytes]:
-        """The 101 response, what was agreed on, and the bytes that came after the request.
+    def accept(
+        self, subprotocol: str | None, headers: HeaderFields, compression: Deflate | None
+    ) -> tuple[bytes, DeflateParameters | None, bytes]:
+        """The 101 response, the compression of both sides, and the bytes after the request.
 
         Raises:
             LocalProtocolError: see `handshake.accept_headers`; nothing is changed.
         """
         assert self._offer is not None
-        lines = accept_headers(self._offer, subprotocol, headers)
+        deflate, extensions = self._offer.agree(compression) or (None, None)
+        lines = accept_headers(self._offer, subprotocol, headers, extensions)
         response = h11.InformationalResponse(
             status_code=101, headers=_encode(lines), reason=_phrase(101)
         )
         data = self._reader.h11.send(response)
         assert data is not None
-        return data, self._offer, self._reader.trailing_data()
+        return data, deflate, self._reader.trailing_data()
 
     def respond(self, status: int, headers: HeaderFields, body: bytes) -> bytes:
         """A complete response that is not 101, and the last of this connection.

@@ -5,21 +5,32 @@ from __future__ import annotations
 from . import close_codes
 from .config import Config
 from .connection import Connection
-from .events import HttpRequested, RequestHead, RequestRefused
+from .events import HandshakeRequested, HttpRequested, RequestHead, RequestRefused
 from .frames import Role
-from .handshake import Refusal
+from .handshake import ORIGIN_REFUSED, Refusal
 from .headers import HeaderFields
 from .http import ServerHandshake, serialize_head
+from .keepalive import Keepalive
 from .state import SERVER, Input, State, transition
 
 
 class ServerConnection(Connection):
     """The server's side of one TCP connection: one HTTP request, then perhaps a WebSocket."""
 
-    __slots__ = ("_answered", "_handshake")
+    __slots__ = ("_answered", "_handshake", "_leave_origin")
 
-    def __init__(self, config: Config | None = None, *, now: float) -> None:
+    def __init__(
+        self, config: Config | None = None, *, now: float, leave_origin: bool = False
+    ) -> None:
+        """
+        Args:
+            config: limits and timeouts.
+            now: the time, in seconds.
+            leave_origin: do not refuse what `Config.origins` does not allow, but leave that to the
+                application, which sees it in `HandshakeRequested.origin_allowed`.
+        """
         super().__init__(Role.SERVER, SERVER, State.AWAITING_REQUEST, config or Config(), now)
+        self._leave_origin = leave_origin
         self._handshake: ServerHandshake | None = ServerHandshake(self._config)
         self._answered = False
 
@@ -43,6 +54,8 @@ class ServerConnection(Connection):
             if continue_:
                 self._queue(continue_)
             return False
+        if isinstance(found, HandshakeRequested):
+            found = self._judge_origin(found)
         if isinstance(found, Refusal):
             self._refuse(Input.BAD_REQUEST, found)
         else:
@@ -50,6 +63,11 @@ class ServerConnection(Connection):
             self._advance(Input.HTTP_REQUEST if http else Input.HANDSHAKE_REQUEST)
             self._events.append(found)
         return True
+
+    def _judge_origin(self, asked: HandshakeRequested) -> HandshakeRequested | Refusal:
+        if asked.origin_allowed or self._leave_origin:
+            return asked
+        return Refusal(403, ORIGIN_REFUSED)
 
     def _refuse(self, cause: Input, refusal: Refusal) -> None:
         assert self._handshake is not None
@@ -72,6 +90,17 @@ class ServerConnection(Connection):
             deciding = self.state is State.DECIDING
             self._respond(Input.CLOSE, 403 if deciding else 503, (), b"")
 
+    def configure(self, config: Config) -> None:
+        """Go on with other limits and timeouts; what has happened already stands.
+
+        Raises:
+            LocalProtocolError: there is no WebSocket to accept, or it is accepted already.
+            Disconnected: the client has gone.
+        """
+        self._decide(Input.ACCEPT)
+        self._config = config
+        self._keepalive = Keepalive(config.ping_interval, config.ping_timeout, self._now)
+
     def accept(
         self, subprotocol: str | None = None, headers: HeaderFields = (), *, now: float
     ) -> None:
@@ -84,14 +113,16 @@ class ServerConnection(Connection):
         """
         state = self._decide(Input.ACCEPT)
         assert self._handshake is not None
-        response, offer, trailing = self._handshake.accept(subprotocol, headers)
+        response, deflate, trailing = self._handshake.accept(
+            subprotocol, headers, self._config.compression
+        )
         self._now = now
         self.state = state
         self.deadline_moved = True
         self.subprotocol = subprotocol
         self._handshake = None
         self._queue(response)
-        self._open(offer.deflate, trailing)
+        self._open(deflate, trailing)
 
     def reject(
         self, status: int = 403, headers: HeaderFields = (), body: bytes = b"", *, now: float

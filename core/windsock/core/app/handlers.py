@@ -1,0 +1,150 @@
+"""Which of the styles a handler is written in, and the one form that each of them is run in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from .blocking import BlockingWebSocket
+from .inspection import is_async_generator_function, is_coroutine_function, name_of
+from .parameters import Parameters, read_parameters
+from .request import Request
+from .response import Response
+from .styles.four_arguments import FourArguments
+from .styles.generator import GeneratorHandler
+from .styles.plain import WebSocketRequest
+from .websocket import WebSocket
+from .workers import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A handler in the form that it is run in."""
+
+    call: Callable[[Any, Workers], Awaitable[Any]]
+    """Called with a `WebSocket`, or a `Request` whose `Response` it returns."""
+    parameters: Parameters
+    """What its signature asks for."""
+
+
+def websocket_endpoint(
+    handler: Callable[..., Any], placeholders: Iterable[str], route: str
+) -> Endpoint:
+    """The endpoint of a WebSocket handler in any of the styles.
+
+    Raises:
+        TypeError: it is no handler, or cannot be called with the route's placeholders.
+    """
+    names = tuple(placeholders)
+    if isinstance(handler, FourArguments):
+        return _four_arguments(handler, route)
+    if isinstance(handler, GeneratorHandler):
+        return _generator(handler, names, route)
+    if is_async_generator_function(handler):
+        return _generator(GeneratorHandler(handler), names, route)
+    if not callable(handler) or isinstance(handler, type):
+        raise TypeError(f"the handler of {route!r} must be a function, not {handler!r}")
+    parameters = read_parameters(handler, names, leading=1, route=route)
+    if is_coroutine_function(handler):
+        return Endpoint(_coroutine(handler, parameters), parameters)
+    return Endpoint(_plain(handler, parameters), parameters)
+
+
+def http_endpoint(handler: Callable[..., Any], placeholders: Iterable[str], route: str) -> Endpoint:
+    """The endpoint of a plain HTTP handler: a coroutine function or one that may block.
+
+    Raises:
+        TypeError: it is neither, or cannot be called with the route's placeholders.
+    """
+    if (
+        not callable(handler)
+        or isinstance(handler, (type, FourArguments, GeneratorHandler))
+        or is_async_generator_function(handler)
+    ):
+        raise TypeError(
+            f"the plain HTTP handler of {route!r} must be a function of the request that returns "
+            f"a Response, not {handler!r}"
+        )
+    parameters = read_parameters(handler, tuple(placeholders), leading=1, route=route)
+    make = _http_coroutine if is_coroutine_function(handler) else _http_plain
+    return Endpoint(make(handler, parameters, route), parameters)
+
+
+def _coroutine(
+    handler: Callable[..., Any], parameters: Parameters
+) -> Callable[[WebSocket, Workers], Awaitable[Any]]:
+    def call(ws: WebSocket, _: Workers) -> Awaitable[Any]:
+        return cast("Awaitable[Any]", handler(ws, **parameters.arguments(ws.request)))
+
+    return call
+
+
+def _plain(
+    handler: Callable[..., Any], parameters: Parameters
+) -> Callable[[WebSocket, Workers], Awaitable[Any]]:
+    def call(ws: WebSocket, workers: Workers) -> Awaitable[Any]:
+        arguments = parameters.arguments(ws.request)
+
+        def run() -> None:
+            handler(WebSocketRequest(BlockingWebSocket(ws, ws.link)), **arguments)
+
+        return workers.run(ws.link, ws.config.max_worker_threads, run)
+
+    return call
+
+
+def _generator(handler: GeneratorHandler, names: tuple[str, ...], route: str) -> Endpoint:
+    parameters = read_parameters(handler.function, names, leading=2, route=route, positional=True)
+
+    def call(ws: WebSocket, _: Workers) -> Awaitable[Any]:
+        return handler.run(ws, tuple(ws.path_params[name] for name in names))
+
+    return Endpoint(call, parameters)
+
+
+def _four_arguments(handler: FourArguments, route: str) -> Endpoint:
+    if handler.count == 2:
+        raise TypeError(
+            f"{name_of(handler.function)} of {route!r} takes two arguments, which makes it a "
+            "middleware; a handler takes (scope, info, matches, web_socket) or (request)"
+        )
+
+    def call(ws: WebSocket, _: Workers) -> Awaitable[Any]:
+        return handler.run(ws)
+
+    return Endpoint(call, Parameters())
+
+
+def _http_coroutine(
+    handler: Callable[..., Any], parameters: Parameters, route: str
+) -> Callable[[Request, Workers], Awaitable[Response]]:
+    async def call(request: Request, _: Workers) -> Response:
+        return _check(await handler(request, **parameters.arguments(request)), route)
+
+    return call
+
+
+def _http_plain(
+    handler: Callable[..., Any], parameters: Parameters, route: str
+) -> Callable[[Request, Workers], Awaitable[Response]]:
+    async def call(request: Request, workers: Workers) -> Response:
+        arguments = parameters.arguments(request)
+
+        def run() -> Response:
+            return _check(handler(request, **arguments), route)
+
+        if request.served is None:  # by a test or a tool, and not by a server
+            return run()
+        limit = request.served.config.max_worker_threads
+        return await workers.run(request.served.link, limit, run)
+
+    return call
+
+
+def _check(response: object, route: str) -> Response:
+    if not isinstance(response, Response):
+        raise TypeError(
+            f"the handler of {route!r} returned {type(response).__name__}, not a Response"
+        )
+    return response

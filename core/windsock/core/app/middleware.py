@@ -1,0 +1,128 @@
+"""What stands between a connection and its handler."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, cast
+
+from .inspection import is_coroutine_function, name_of
+from .request import Request
+from .response import Response
+from .styles.four_arguments import FourArguments
+from .websocket import WebSocket
+
+CallNext = Callable[[Any], Awaitable[Any]]
+Middleware = Callable[[Any, CallNext], Awaitable[Any]]
+"""`async def middleware(request_or_ws, call_next)`: for plain HTTP it returns a `Response`, its
+own or what `await call_next(request_or_ws)` gave; for a WebSocket a `Response` rejects it."""
+
+ScopeHandler = Callable[[Any], Awaitable[Any]]
+ScopeMiddleware = Callable[[ScopeHandler, Any], Awaitable[Any]]
+
+
+def check_middleware(middleware: Iterable[Any]) -> tuple[Middleware, ...]:
+    """The middlewares, each in the one form that is run.
+
+    Raises:
+        TypeError: one is no coroutine function of two arguments.
+    """
+    return tuple(_check(one) for one in middleware)
+
+
+def _check(middleware: Any) -> Middleware:
+    if isinstance(middleware, FourArguments):
+        if middleware.count != 2:
+            raise TypeError(
+                "a middleware in the style of four arguments takes (request, handler), "
+                f"{name_of(middleware.function)} takes {middleware.count} arguments"
+            )
+        return middleware.run_around
+    if not is_coroutine_function(middleware):
+        hint = (
+            "; a function that takes the next one and returns a coroutine function goes into "
+            "apply_middleware(…)"
+        )
+        raise TypeError(
+            "a middleware is an async def function (request_or_ws, call_next), not "
+            f"{middleware!r}{hint if callable(middleware) else ''}"
+        )
+    try:
+        inspect.signature(middleware).bind(None, None)
+    except TypeError:
+        raise TypeError(
+            f"the middleware {middleware!r} must take two arguments: (request_or_ws, call_next)"
+        ) from None
+    return cast(Middleware, middleware)
+
+
+async def run_middleware(
+    middleware: Iterable[Middleware], asked: WebSocket | Request, handler: CallNext
+) -> Any:
+    """Run `handler` inside the middlewares, the first of them outermost."""
+    call = handler
+    for one in reversed(tuple(middleware)):
+        call = partial(_run_one, one, call)
+    return await call(asked)
+
+
+async def _run_one(middleware: Middleware, call_next: CallNext, asked: Any) -> Any:
+    return await middleware(asked, call_next)
+
+
+def apply_middleware(*middleware: Callable[[ScopeMiddleware], ScopeMiddleware]) -> Middleware:
+    """One middleware of several in the style of functions around functions, the first outermost.
+
+    Each is `def wrap(next_middleware)` and returns `async def wrapped(handler, scope)`, which
+    goes on with `await next_middleware(handler, scope)`. It may add to the scope, which is that
+    of the request, or answer by itself: with a dict of `status`, `headers` and `body`, or with
+    `ws_close()`.
+
+    Raises:
+        TypeError: one does not return a coroutine function.
+    """
+
+    async def innermost(handler: ScopeHandler, scope: Any) -> Any:
+        return await handler(scope)
+
+    wrapped: ScopeMiddleware = innermost
+    for wrap in reversed(middleware):
+        wrapped = wrap(wrapped)
+        if not inspect.iscoroutinefunction(wrapped):
+            raise TypeError(
+                f"{wrap!r} must take the next middleware and return an async def function "
+                f"(handler, scope), not {wrapped!r}"
+            )
+    outermost = wrapped
+
+    async def apply(asked: WebSocket | Request, call_next: CallNext) -> Any:
+        async def handler(_: Any) -> Any:
+            return _as_dict(await call_next(asked))
+
+        return _as_response(await outermost(handler, asked.request.scope))
+
+    return apply
+
+
+def _as_dict(answer: Response | None) -> dict[str, Any] | None:
+    if answer is None:
+        return None
+    headers = dict(answer.headers.items_as_sent())
+    return {"status": answer.status, "headers": headers, "body": answer.body}
+
+
+def _as_response(answer: Any) -> Response | None:
+    match answer:
+        case None | Response():
+            return answer
+        case {"type": "websocket.close"}:
+            return Response(status=403)
+        case {"status": int(status)}:
+            found = cast("Mapping[str, Any]", answer)
+            return Response(found.get("body") or b"", status, found.get("headers") or ())
+        case _:
+            raise TypeError(
+                "a middleware returns what the next one did, a dict of status, headers and body, "
+                f"or ws_close(), not {answer!r}"
+            )

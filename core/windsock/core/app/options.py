@@ -1,0 +1,155 @@
+"""What a WebSocket route asks for besides its path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypedDict, cast
+
+from windsock.core.protocol.config import Config, Deflate
+from windsock.core.protocol.handshake import ORIGIN_REFUSED, origin_allowed
+from windsock.core.protocol.headers import is_token
+
+from .codec import MESSAGE_TYPES, JSONCodec, MessageType
+from .link import CatchDisconnect
+from .middleware import Middleware, check_middleware
+from .response import Reject, Response
+from .websocket import WebSocket
+
+
+class Limits(TypedDict, total=False):
+    """The fields of `Config` that one route can have to itself."""
+
+    max_message_size: int
+    max_fragments: int
+    inbox_high_water: int
+    close_timeout: float
+    write_timeout: float
+    ping_interval: float
+    ping_timeout: float
+    message_timeout: float
+
+
+_LIMITS: Final = frozenset(Limits.__annotations__)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteOptions:
+    """The options of one WebSocket route, checked; see `Router.websocket`."""
+
+    catch_disconnect: CatchDisconnect = True
+    auto_accept: bool | None = None
+    receive_type: MessageType | None = None
+    send_type: MessageType | None = None
+    subprotocols: tuple[str, ...] = ()
+    origins: tuple[str, ...] | None = None
+    config: Mapping[str, Any] | None = None
+    middleware: tuple[Middleware, ...] = ()
+
+    def apply(self, ws: WebSocket, json: JSONCodec | None) -> None:
+        """Prepare `ws` for the handler.
+
+        Raises:
+            Reject: its origin may not open it.
+            Disconnected: the client has gone.
+        """
+        ws.catch_disconnect = self.catch_disconnect
+        ws.auto_accept = self.auto_accept is not False
+        ws.configure(
+            receive_type=self.receive_type,
+            send_type=self.send_type,
+            subprotocols=self.subprotocols,
+            json=json,
+            config=replace(ws.config, **self.config) if self.config else None,
+        )
+
+    def check_origin(self, ws: WebSocket) -> None:
+        """See to it that the page which opens `ws` may do so (RFC 6455 §10.2).
+
+        Raises:
+            Reject: it may not: 403.
+        """
+        if self.origins is None:
+            allowed = ws.request.origin_allowed
+        else:
+            allowed = origin_allowed(ws.headers, self.origins)
+        if not allowed:
+            raise Reject(Response(f"{ORIGIN_REFUSED}\n", 403))
+
+
+def route_options(
+    route: str,
+    *,
+    catch_disconnect: CatchDisconnect = True,
+    auto_accept: bool | None = None,
+    value_type: MessageType | None = None,
+    receive_type: MessageType | None = None,
+    send_type: MessageType | None = None,
+    subprotocols: Iterable[str] = (),
+    origins: Iterable[str] | None = None,
+    compression: Deflate | bool | None = None,
+    limits: Limits | None = None,
+    middleware: Iterable[Middleware] = (),
+) -> RouteOptions:
+    """The options of `route`.
+
+    Raises:
+        TypeError, ValueError: one is not as it must be; the message names it and the route.
+    """
+    for name, value in (
+        ("value_type", value_type),
+        ("receive_type", receive_type),
+        ("send_type", send_type),
+    ):
+        if value is not None and value not in MESSAGE_TYPES:
+            raise ValueError(f"{name} of {route!r} is one of {_list(MESSAGE_TYPES)}, not {value!r}")
+    if value_type is not None and (receive_type is not None or send_type is not None):
+        raise ValueError(
+            f"value_type of {route!r} sets both: leave it out, or receive_type and send_type"
+        )
+    if isinstance(subprotocols, str) or not all(is_token(name) for name in subprotocols):
+        raise ValueError(f"subprotocols of {route!r} are a list of tokens, not {subprotocols!r}")
+    if isinstance(origins, str):
+        raise ValueError(f"origins of {route!r} are a list, such as [{origins!r}]")
+    return RouteOptions(
+        catch_disconnect=_codes(route, catch_disconnect),
+        auto_accept=auto_accept,
+        receive_type=value_type or receive_type,
+        send_type=value_type or send_type,
+        subprotocols=tuple(subprotocols),
+        origins=None if origins is None else Config(origins=tuple(origins)).origins,
+        config=_overrides(route, compression, limits),
+        middleware=check_middleware(middleware),
+    )
+
+
+def _codes(route: str, catch: CatchDisconnect) -> CatchDisconnect:
+    if isinstance(catch, bool):
+        return catch
+    codes = frozenset(catch)
+    if not all(isinstance(code, int) for code in codes):
+        raise ValueError(
+            f"catch_disconnect of {route!r} is True, False or a set of close codes, not {catch!r}"
+        )
+    return codes
+
+
+def _overrides(
+    route: str, compression: Deflate | bool | None, limits: Limits | None
+) -> Mapping[str, Any] | None:
+    found = cast("dict[str, Any]", dict(limits or {}))
+    unknown = sorted(found.keys() - _LIMITS)
+    if unknown:
+        raise ValueError(f"limits of {route!r} are {_list(sorted(_LIMITS))}, not {_list(unknown)}")
+    if compression is True:
+        found["compression"] = Deflate()
+    elif compression is False:
+        found["compression"] = None
+    elif compression is not None:
+        found["compression"] = compression
+    replace(Config(), **found)  # which checks their values
+    return found or None
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,187 @@
+"""Async generators: `async def handler(scope, receiver, *path_params)`, which yields what to do."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, overload
+
+from windsock.core.app.websocket import WebSocket
+from windsock.core.protocol import close_codes
+from windsock.core.protocol.errors import Disconnected
+
+Event = Mapping[str, Any]
+Callback = Callable[..., Awaitable[Any]]
+GeneratorFunction = Callable[..., AsyncGenerator[Event, None] | Awaitable[Event | None]]
+
+
+def ws_send(data: str | bytes) -> dict[str, Any]:
+    """To be yielded: send a message. Raises TypeError for anything but str and bytes."""
+    if isinstance(data, str):
+        return {"type": "websocket.send", "text": data}
+    if isinstance(data, bytes):
+        return {"type": "websocket.send", "bytes": data}
+    raise TypeError(f"ws_send takes str or bytes, not {type(data).__name__}")
+
+
+def ws_close(code: int = 1000, reason: str = "") -> dict[str, Any]:
+    """To be yielded: close, and end the handler. From `on_connect`: decline with 403.
+
+    Raises:
+        TypeError: `code` is no int, or `reason` no str.
+    """
+    if not isinstance(code, int) or isinstance(code, bool):
+        raise TypeError(f"ws_close takes an int, not {type(code).__name__}")
+    if not isinstance(reason, str):
+        raise TypeError(f"the reason of ws_close is a str, not {type(reason).__name__}")
+    return {"type": "websocket.close", "code": code, "reason": reason}
+
+
+def ws_accept(
+    subprotocol: str | None = None, headers: Iterable[tuple[str | bytes, str | bytes]] = ()
+) -> dict[str, Any]:
+    """From `on_connect`: accept, with one of the offered subprotocols and further header fields.
+
+    Raises:
+        TypeError: `subprotocol` is neither str nor None.
+    """
+    if subprotocol is not None and not isinstance(subprotocol, str):
+        raise TypeError(f"a subprotocol is a str, not {type(subprotocol).__name__}")
+    fields = [(_to_bytes(name), _to_bytes(value)) for name, value in headers]
+    return {"type": "websocket.accept", "subprotocol": subprotocol, "headers": fields}
+
+
+def _to_bytes(part: str | bytes) -> bytes:
+    return part.encode("latin-1") if isinstance(part, str) else part
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorHandler:
+    """A generator with what is to happen around it; `generator_handler` makes it."""
+
+    function: GeneratorFunction
+    on_connect: Callback | None = None
+    on_disconnect: Callback | None = None
+    on_close: Callback | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("on_connect", "on_disconnect", "on_close"):
+            callback = getattr(self, name)
+            if callback is not None and not inspect.iscoroutinefunction(callback):
+                raise TypeError(f"{name} must be an async def function, not {callback!r}")
+
+    def __call__(self, *args: Any) -> Any:
+        """The undecorated function, for whoever wants it by itself."""
+        return self.function(*args)
+
+    async def run(self, ws: WebSocket, values: tuple[Any, ...]) -> None:
+        """Handle `ws`; `values` stand in the path."""
+        scope = ws.scope
+        if not await self._connect(ws, scope):
+            return
+        try:
+            await self._play(ws, self.function(scope, _receiver(ws), *values))
+            await ws.close()
+        except Exception:
+            await ws.close(close_codes.INTERNAL_ERROR)
+            raise
+        finally:
+            await self._leave(ws, scope)
+
+    async def _connect(self, ws: WebSocket, scope: dict[str, Any]) -> bool:
+        answer = ws_accept() if self.on_connect is None else await self.on_connect(scope)
+        if not isinstance(answer, Mapping) or answer.get("type") not in {
+            "websocket.accept",
+            "websocket.close",
+        }:
+            raise TypeError(f"on_connect returns ws_accept() or ws_close(), not {answer!r}")
+        await ws.send_event(dict(answer))
+        return bool(answer["type"] == "websocket.accept")
+
+    async def _play(self, ws: WebSocket, client: Any) -> None:
+        if inspect.isawaitable(client):
+            event = await client
+            if event is not None:
+                await self._do(ws, event)
+        else:
+            async with aclosing(client):
+                async for event in client:
+                    if not await self._do(ws, event):
+                        break
+
+    async def _do(self, ws: WebSocket, event: Event) -> bool:
+        """Do what was yielded; whether there can be more."""
+        try:
+            await ws.send_event(dict(event))
+        except Disconnected:
+            return False  # `on_disconnect` is told
+        return bool(event["type"] != "websocket.close")
+
+    async def _leave(self, ws: WebSocket, scope: dict[str, Any]) -> None:
+        try:
+            if ws.closed_by_peer and self.on_disconnect is not None:
+                await _call_back(self.on_disconnect, scope, ws.code)
+        finally:
+            if self.on_close is not None:
+                await _call_back(self.on_close, scope, ws.code)
+
+
+async def _receiver(ws: WebSocket) -> AsyncGenerator[str | bytes, None]:
+    """The messages, up to the end, however it comes about."""
+    while True:
+        try:
+            message = await ws.receive()
+        except Disconnected:
+            return
+        yield message
+
+
+async def _call_back(callback: Callback, scope: dict[str, Any], code: int | None) -> None:
+    if len(inspect.signature(callback).parameters) > 1:
+        await callback(scope, code)
+    else:
+        await callback(scope)
+
+
+@overload
+def generator_handler(function: GeneratorFunction, /) -> GeneratorHandler: ...
+@overload
+def generator_handler(
+    *,
+    on_connect: Callback | None = None,
+    on_disconnect: Callback | None = None,
+    on_close: Callback | None = None,
+) -> Callable[[GeneratorFunction], GeneratorHandler]: ...
+def generator_handler(
+    function: GeneratorFunction | None = None,
+    /,
+    *,
+    on_connect: Callback | None = None,
+    on_disconnect: Callback | None = None,
+    on_close: Callback | None = None,
+) -> GeneratorHandler | Callable[[GeneratorFunction], GeneratorHandler]:
+    """Make a WebSocket handler of `async def handler(scope, receiver, *path_params)`.
+
+    It yields `ws_send(…)` and `ws_close(…)`, and is closed 1000 when it ends. `receiver` iterates
+    over the messages, and ends when the peer leaves. A coroutine function may return one such
+    event, or None.
+
+    Args:
+        function: the handler.
+        on_connect: `async def on_connect(scope)` returns `ws_accept(…)`, or `ws_close()` to
+            decline, after which nothing else runs; it accepts by default.
+        on_disconnect: `async def on_disconnect(scope)` or `(scope, code)`, called where the peer
+            ended the connection, whether or not the handler was receiving.
+        on_close: the same, called at the end of every accepted connection, whoever ended it, also
+            when the handler raised.
+
+    Raises:
+        TypeError: a callback is no coroutine function.
+    """
+
+    def decorate(function: GeneratorFunction) -> GeneratorHandler:
+        return GeneratorHandler(function, on_connect, on_disconnect, on_close)
+
+    return decorate if function is None else decorate(function)
