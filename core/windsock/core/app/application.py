@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from .link import CatchDisconnect
 from .request import Request
 from .response import Reject, Response
-from .routing import Match, NoMatch, Route, Router
+from .routing import WEBSOCKET, Match, NoMatch, Route, RouteTable
 from .websocket import WebSocket
 
 WebSocketHandler = Callable[..., Coroutine[Any, Any, None]]
@@ -23,11 +23,11 @@ class App:
     """An application: WebSocket and plain HTTP handlers by path, for any transport."""
 
     def __init__(self) -> None:
-        self._router: Router | None = None
+        self._router: RouteTable | None = None
 
-    def _routes(self) -> Router:
+    def _routes(self) -> RouteTable:
         if self._router is None:
-            self._router = Router()
+            self._router = RouteTable()
         return self._router
 
     def websocket(
@@ -55,7 +55,7 @@ class App:
                 if isinstance(catch_disconnect, bool)
                 else frozenset(catch_disconnect)
             )
-            self._routes().add(Route(path, handler, catch), None)
+            self._routes().add(Route(path, handler, options=catch), (WEBSOCKET,))
             return handler
 
         return add
@@ -90,7 +90,7 @@ class App:
             Reject: there is none.
             Exception: whatever the handler raises.
         """
-        found = self._match(ws.request, None)
+        found = self._match(ws.request, WEBSOCKET)
         ws.path_params = found.path_params
         ws.catch_disconnect = found.route.options
         await found.route.handler(ws, **found.path_params)
@@ -102,7 +102,9 @@ class App:
             Reject: there is none.
             Exception: whatever the handler raises.
         """
-        found = self._match(request, request.method)
+        # A plain request may call its method so, too.
+        method = "" if request.method == WEBSOCKET else request.method
+        found = self._match(request, method)
         response = await found.route.handler(request, **found.path_params)
         if not isinstance(response, Response):
             raise TypeError(
@@ -111,8 +113,8 @@ class App:
             )
         return response
 
-    def _match(self, request: Request, method: str | None) -> Match:
-        found = self._routes().match(request.path, method)
+    def _match(self, request: Request, method: str) -> Match:
+        found = self._routes().match(request.raw_path, method, request.headers.get("host", ""))
         if isinstance(found, NoMatch):
             raise Reject(Response(b"", found.status, list(found.headers)))
         return found
