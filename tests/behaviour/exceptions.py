@@ -58,6 +58,12 @@ BEHAVIOURS: Final[Mapping[str, str]] = {
     "close-crossing": "what crosses our Close is discarded; a waiting receive() is told",
     "async-with": "async with accepts and closes: 1000, or 1011 and the exception as it is",
     "catch-disconnect": "catch_disconnect decides which disconnects async with swallows",
+    # handlers
+    "styles": "coroutines, async generators, plain functions and four arguments handle alike",
+    "worker-threads": "plain functions run in threads; beyond Config.max_worker_threads: 503",
+    "blocking-timeouts": "blocking calls raise TimeoutError in time, and lose nothing",
+    "blocking-wakes": "blocked calls are told of the end at once, whoever brought it about",
+    "lifespan": "the application's lifespan runs once, and its state reaches every handler",
     # tasks and cancellation
     "cancelled-receive": "a cancelled receive() loses nothing and duplicates nothing",
     "cancelled-send": "a cancelled send() sends the whole message or none of it",

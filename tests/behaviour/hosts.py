@@ -176,7 +176,10 @@ def _hypercorn(name: str, config: Config, *, worker: str) -> Iterator[Running]:
 @contextlib.contextmanager
 def _memory(name: str, config: Config) -> Iterator[Running]:
     app = Switchboard()
-    with _event_loop("asyncio") as portal:
+    with (
+        _event_loop("asyncio") as portal,
+        portal.wrap_async_context_manager(app.running()),
+    ):
         site = MemorySite(name, config, app, _asgi(app, config), portal)
 
         def shutdown() -> Future[Any]:

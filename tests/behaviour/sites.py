@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any, Final
 
 from windsock.core import App, Config, Reject, Request, Response, WebSocket
@@ -27,6 +27,18 @@ class Switchboard(App):
         super().__init__()
         self._apps: dict[str, App] = {}
         self._numbers = itertools.count()
+        self.started = 0
+        """How often its lifespan has begun."""
+        self.ended = 0
+        """How often it has ended."""
+
+        @self.lifespan
+        async def count() -> AsyncGenerator[dict[str, int]]:
+            self.started += 1
+            try:
+                yield {"number": self.started}
+            finally:
+                self.ended += 1
 
     def add(self, app: App) -> str:
         """Put `app` behind the server; returns the value of `CASE` that leads to it."""
@@ -41,6 +53,7 @@ class Switchboard(App):
             raise Reject(404) from None
 
     async def handle_websocket(self, ws: WebSocket) -> None:
+        ws.state.update(self.state)
         await self._app_for(ws.request).handle_websocket(ws)
 
     async def handle_http(self, request: Request) -> Response:
@@ -69,11 +82,11 @@ class Site(ABC):
     def __init__(self, host: str, config: Config, switchboard: Switchboard) -> None:
         self.host = host
         self.config = config
-        self._switchboard = switchboard
+        self.switchboard = switchboard
 
     def case(self, app: App | Handler) -> str:
         """Put an application, or one handler for every path, behind the server."""
-        return self._switchboard.add(app if isinstance(app, App) else _EveryPath(app))
+        return self.switchboard.add(app if isinstance(app, App) else _EveryPath(app))
 
     def knock(
         self,
