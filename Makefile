@@ -17,12 +17,13 @@ LOCK   := requirements-dev.txt
 BENCH_LOCK := requirements-bench.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage conformance bench lint format types dist smoke lock clean
+.PHONY: help demo test coverage matrix conformance bench lint format types dist smoke lock clean
 
 help:
 	@echo "make demo [TRANSPORT=trio|asyncio] [PORT=8765]   the chat demo, in your browser"
 	@echo "make test                                        the whole test suite"
 	@echo "make coverage                                    the tests of the core, which cover all of it"
+	@echo "make matrix                                      the support matrix of the docs, anew"
 	@echo "make conformance [ARGS='--quick trio-server']    the Autobahn test suite"
 	@echo "make bench [ARGS='--quick']                      the benchmarks; --help says more"
 	@echo "make lint | format | types | dist | smoke        what .ci/run checks besides"
@@ -74,6 +75,11 @@ test: $(VENV)/.dev-ready $(NODE)/node_modules/.ready
 # The core's own tests must reach every branch of it, without the help of any transport.
 coverage: $(VENV)/.dev-ready
 	$(BIN)/python -m pytest tests/core --cov
+
+# What every transport supports, as the behaviour suite finds it, into the docs.
+matrix: $(VENV)/.dev-ready
+	WINDSOCK_FINDINGS=tests/behaviour/found.json $(BIN)/python -m pytest tests/behaviour
+	$(BIN)/python docs/generate.py
 
 conformance: $(VENV)/.dev-ready
 	$(BIN)/python -m tests.conformance $(ARGS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import json
 import re
 import sys
 import textwrap
@@ -253,28 +254,53 @@ def _one_line(text: str) -> str:
 # The support matrix
 
 
+class _Notes:
+    """Footnotes, each but once."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def mark(self, text: str) -> str:
+        """The mark that leads to the note."""
+        return f"({self._numbers.setdefault(text, len(self._numbers) + 1)})"
+
+    def lines(self) -> list[str]:
+        """The notes."""
+        return [f"{number}. {text}" for text, number in self._numbers.items()]
+
+
 def matrix() -> str:
-    """What the behaviour suite asserts, by transport, and where a host does something else."""
-    behaviours = importlib.import_module("tests.behaviour.exceptions")
+    """What the last recorded run of the behaviour suite found, by transport."""
+    findings = importlib.import_module("tests.behaviour.findings")
+    found = json.loads(findings.FILE.read_text())
+    behaviours = importlib.import_module("tests.behaviour.exceptions").BEHAVIOURS
     hosts = list(importlib.import_module("tests.behaviour.hosts").HOSTS)
     hosts.remove("memory")  # it is no host that anybody runs
-    notes: dict[tuple[str, str], int] = {}
-    lines = [f"| behaviour | {' | '.join(hosts)} |", "|---" * (len(hosts) + 1) + "|"]
-    for behaviour, rule in behaviours.BEHAVIOURS.items():
-        cells: list[str] = []
-        for host in hosts:
-            deviation = behaviours.EXCEPTIONS.get((host, behaviour))
-            if deviation is None:
-                cells.append("yes")
-                continue
-            key = (deviation.instead, deviation.why)
-            number = notes.setdefault(key, len(notes) + 1)
-            cells.append(f"({number})")
+    notes = _Notes()
+    head = f" | {' | '.join(hosts)} |\n" + "|---" * (len(hosts) + 1) + "|"
+    lines = [f"| behaviour{head}"]
+    for behaviour, rule in behaviours.items():
+        cells = [_cell(found["behaviours"].get(behaviour, {}).get(host), notes) for host in hosts]
         lines.append(f"| {_one_line(rule)} | {' | '.join(cells)} |")
-    lines += ["", "Where it says a number, this happens instead:", ""]
-    for (instead, why), number in notes.items():
-        lines.append(f"{number}. {instead[0].upper()}{instead[1:]}: {why}.")
+    lines += ["", "And by the style of the handler:", "", f"| style{head}"]
+    for style, by_host in found["styles"].items():
+        cells = [_cell(by_host.get(host), notes) for host in hosts]
+        lines.append(f"| {style} | {' | '.join(cells)} |")
+    lines += ["", "Where it says a number, this was found instead:", "", *notes.lines()]
     return "\n".join(lines)
+
+
+def _cell(found: dict[str, Any] | None, notes: _Notes) -> str:
+    if found is None:
+        return ""
+    if found["failed"]:
+        return "**no**"
+    if "instead" in found:
+        instead, why = found["instead"]
+        return notes.mark(f"{instead[0].upper()}{instead[1:]}: {why}.")
+    if found["passed"]:
+        return "yes"
+    return notes.mark(f"Not tried: {'; '.join(found['skipped'])}.")
 
 
 PARTS: Final[dict[str, Callable[..., str]]] = {

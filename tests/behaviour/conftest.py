@@ -11,6 +11,7 @@ import pytest
 from windsock.core import Config
 
 from .exceptions import BEHAVIOURS, EXCEPTIONS, WITHOUT_WIRE, Deviation
+from .findings import register
 from .hosts import HOSTS, NATIVE, Running
 from .log import Log
 from .sites import Site, WireSite
@@ -20,6 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "behaviour(name): the line of BEHAVIOURS that the test asserts"
     )
+    register(config)
 
 
 def _behaviour(item: pytest.Item) -> str:

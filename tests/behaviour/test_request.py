@@ -111,7 +111,7 @@ async def _never(ws: WebSocket, **path_params: str) -> None:
 
 
 @pytest.mark.behaviour("routes")
-def test_a_websocket_on_a_path_for_plain_http_is_a_404(site: Site) -> None:
+def test_a_websocket_on_a_path_for_plain_http_is_a_405(site: Site) -> None:
     app = App()
 
     @app.http("/page")
@@ -119,7 +119,7 @@ def test_a_websocket_on_a_path_for_plain_http_is_a_404(site: Site) -> None:
         raise AssertionError("called for a WebSocket")
 
     with site.knock(app, "/page") as peer:
-        assert peer.answer.status == 404
+        assert peer.answer.status == 405
 
 
 @pytest.mark.behaviour("routes")
@@ -152,7 +152,7 @@ def test_state_belongs_to_one_connection(site: Site) -> None:
         seen.put(ws.state["mine"])
 
     with site.connect(handler, "/one") as one, site.connect(handler, "/two") as two:
-        assert seen.take(2) == [{}, {}]
+        assert seen.take(2) == [{"number": 1}, {"number": 1}]  # from the lifespan
         two.close()
         assert seen.get() == "/two"
         one.close()

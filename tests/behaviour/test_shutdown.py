@@ -9,7 +9,15 @@ from contextlib import ExitStack
 import anyio
 import pytest
 
-from windsock.core import App, Config, Disconnected, Request, Response, WebSocket
+from windsock.core import (
+    App,
+    Config,
+    Disconnected,
+    Request,
+    Response,
+    WebSocket,
+    WebSocketRequest,
+)
 
 from .exceptions import Deviation
 from .hosts import HOSTS, Running
@@ -62,6 +70,41 @@ def test_open_websockets_are_closed_1001_and_handlers_are_told(
             peer.dispose()
         stopped.result(TIMEOUT)
         assert seen.take(2) == [told, told]
+
+
+@pytest.mark.behaviour("shutdown")
+def test_blocked_plain_functions_are_told(launch: Launch, deviation: Deviation | None) -> None:
+    running, site = launch(Config(shutdown_timeout=1))
+    peer_code, _ = deviation.expect if deviation else (1001, 1001)
+    seen = Observed()
+
+    def handler(request: WebSocketRequest) -> None:
+        websocket = request.accept()
+        seen.put("accepted")
+        with pytest.raises(Disconnected):
+            websocket.receive(timeout=TIMEOUT)
+        seen.put("told")
+
+    app = App()
+    app.add_route("/", "WEBSOCKET", handler)
+    with site.wire(app) as peer:
+        assert seen.get() == "accepted"
+        stopped = running.shutdown()
+        close = peer.receive()
+        assert isinstance(close, Close)
+        assert close.code == peer_code
+        peer.dispose()
+        assert seen.get() == "told"
+        stopped.result(TIMEOUT)
+
+
+@pytest.mark.behaviour("lifespan")
+def test_the_lifespan_ends_with_the_server(host: str) -> None:
+    with HOSTS[host](Config(shutdown_timeout=1)) as running:
+        running.site.assert_lives()
+        app = running.site.switchboard
+        assert (app.started, app.ended) == (1, 0)
+    assert (app.started, app.ended) == (1, 1)
 
 
 @pytest.mark.behaviour("shutdown-stops-accepting")

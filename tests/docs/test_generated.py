@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from tests.behaviour.exceptions import EXCEPTIONS
+from tests.behaviour.exceptions import BEHAVIOURS, EXCEPTIONS
+from tests.behaviour.findings import FILE
+from tests.behaviour.hosts import HOSTS
 from tests.docs.page import ROOT
 from windsock.core.protocol.state import CLIENT, SERVER, State
 
@@ -42,6 +45,18 @@ def test_generated_parts_are_there() -> None:
     assert "| `max_message_size` | 1024 KiB |" in text["limits.md"]
     assert "| `level` | `6` |" in text["compression.md"]
     assert "| yes |" in text["support-matrix.md"]
+
+
+def test_the_recorded_findings_are_those_of_this_suite() -> None:
+    found = json.loads(FILE.read_text(encoding="utf-8"))["behaviours"]
+    remedy = "run: make matrix"
+    assert found.keys() == BEHAVIOURS.keys(), remedy
+    for behaviour, by_host in found.items():
+        for host, outcome in by_host.items():
+            assert outcome["failed"] == 0, (host, behaviour, remedy)
+            assert ("instead" in outcome) == ((host, behaviour) in EXCEPTIONS), (host, behaviour)
+    everywhere = set.intersection(*(set(by_host) for by_host in found.values()))
+    assert everywhere == set(HOSTS), remedy
 
 
 def test_a_drift_is_found() -> None:
