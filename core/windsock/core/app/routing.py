@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .converters import Conversion, Converters, check_converters, conversion
-from .pathmap import PathMap
+from .pathmap import Found, PathMap
 from .patterns import Pattern, parse_host, parse_path, placeholder_names
 from .shapes import HostShape, PathShape, read_values, request_path
 
@@ -241,14 +241,13 @@ class RouteTable:
             skipped: list[_Rule] = []
             while hosts is not None:
                 found = site.paths.find(path, method, skipped)
-                if not isinstance(found, tuple):
+                if not isinstance(found, Found):
                     allowed.update(found)
                     break
-                rule, texts = found
-                values = rule.values(texts, hosts)
+                values = found.rule.values(found.texts, hosts)
                 if values is not None:
-                    return Match(rule.route, values)
-                skipped.append(rule)
+                    return Match(found.rule.route, values)
+                skipped.append(found.rule)
         return allowed - {method}
 
     def _ready(self) -> list[_Site]:
@@ -268,8 +267,7 @@ _METHODS: Final = HTTP_METHODS | {WEBSOCKET}
 
 def _methods(route: Route, methods: Iterable[str]) -> frozenset[str]:
     given = [methods] if isinstance(methods, str) else list(methods)
-    wanted = {"WS": WEBSOCKET}.get
-    made = frozenset(wanted(method.upper(), method.upper()) for method in given)
+    made = frozenset(WEBSOCKET if m.upper() == "WS" else m.upper() for m in given)
     if not made:
         raise ValueError(
             f"the route {_described(route)} needs at least one method, such as GET or WEBSOCKET"

@@ -129,7 +129,8 @@ def _segments(elements: Sequence[Element]) -> list[str | Part]:
         else:
             first, *others = element.split("/")
             segments[-1].append(first)
-            segments += [[other] for other in others]
+            for other in others:
+                segments.append([other])  # noqa: PERF401
     made: list[str | Part] = []
     for segment in segments[1:]:
         filled = tuple(element for element in segment if element != "")
