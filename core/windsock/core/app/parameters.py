@@ -207,8 +207,8 @@ def _by_name(
 def _query_parameter(parameter: Parameter, namespace: Mapping[str, Any]) -> QueryParameter | None:
     hint = _hint(parameter, namespace)
     if parameter.annotation is Parameter.empty:
-        kind: type = type(parameter.default)
-        hint = str if parameter.default is None else kind
+        default: object = parameter.default
+        hint = str if default is None else type(default)
     several = typing.get_origin(hint) is list
     if several:
         hint = _plain(typing.get_args(hint)[0])
