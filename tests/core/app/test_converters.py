@@ -260,6 +260,7 @@ def test_a_converter_of_ones_own() -> None:
     assert value("{x:colour}", "red", converters) is Colour.RED
     assert value("<colour:x>", "blue", converters) is ...
     assert value("{x:colour}", "RED", converters) is ...
+    assert value("{x:date}", "2024-02-29", converters) == date(2024, 2, 29)
     assert table("{x:colour}", converters).url_for("it", {"x": Colour.RED}) == "/red"
     with pytest.raises(ValueError, match=r"the value of \{x\}, 'red', is none"):
         table("{x:colour}", converters).url_for("it", {"x": "red"})

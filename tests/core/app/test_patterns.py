@@ -24,6 +24,7 @@ from windsock.core.app.patterns import Placeholder, parse_host, parse_path, plac
         ("<any():x>", Placeholder("<any():x>", "x", "any", "")),
         ("{w:datetime:%H:%M}", Placeholder("{w:datetime:%H:%M}", "w", "datetime", "%H:%M", True)),
         ("{x:regex([a-z]{2,3})}", Placeholder("{x:regex([a-z]{2,3})}", "x", "regex", "[a-z]{2,3}")),
+        (r"{x:regex(\{)}", Placeholder(r"{x:regex(\{)}", "x", "regex", r"\{")),
         (r"{x:regex(\{\}\\)}", Placeholder(r"{x:regex(\{\}\\)}", "x", "regex", r"\{\}\\")),
         ("{x:regex(a>b<c)}", Placeholder("{x:regex(a>b<c)}", "x", "regex", "a>b<c")),
         ("{x:regex((a)(b))}", Placeholder("{x:regex((a)(b))}", "x", "regex", "(a)(b)")),

@@ -165,14 +165,14 @@ def test_a_slash_at_the_end_is_part_of_what_spans_segments() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/a", "/a/", "/{x}", "/{x}/", "/{p:path}/", "/a{x}/"])
-@pytest.mark.parametrize("asked", ["/", "/a", "/a/", "/ab", "/ab/", "/ab//"])
+@pytest.mark.parametrize("asked", ["/", "//", "/a", "//a", "/a/", "/ab", "/ab/", "/ab//"])
 def test_strict_slashes(path: str, asked: str) -> None:
     match = table(path, strict_slashes=True).match(asked, WEBSOCKET)
     expected = {
-        "/": {"/"},
-        "/a": {"/a"},
+        "/": {"/", "//"},
+        "/a": {"/a", "//a"},
         "/a/": {"/a/"},
-        "/{x}": {"/a", "/ab"},
+        "/{x}": {"/a", "//a", "/ab"},
         "/{x}/": {"/a/", "/ab/"},
         "/{p:path}/": {"/a/", "/ab/", "/ab//"},
         "/a{x}/": {"/ab/"},
@@ -401,6 +401,13 @@ def test_the_more_specific_host_goes_first(turn: int) -> None:
         match = made.match("/", WEBSOCKET, asked)
         assert isinstance(match, Match)
         assert match.route.host == host
+
+
+def test_a_host_that_is_written_out_goes_before_a_longer_one_with_a_placeholder() -> None:
+    made = at_hosts("example.org:{port}", "example.org")
+    match = made.match("/", WEBSOCKET, "example.org:81")
+    assert isinstance(match, Match)
+    assert match.route.host == "example.org"
 
 
 def test_the_routes_of_one_host_pattern_are_one_table_whatever_their_names() -> None:

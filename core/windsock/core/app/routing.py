@@ -147,7 +147,7 @@ class RouteTable:
                     f"there is a route for {method} {_described(route)} already{hint}: "
                     "give this one another path, or remove one of them"
                 )
-        if "GET" in wanted and ("HEAD", *place) not in self._taken:
+        if "GET" in wanted:  # where there is a route for HEAD already, that one stays first
             wanted |= {"HEAD"}
         rule = _Rule(len(self._rules), route, wanted, path, host)
         if route.name is not None:
@@ -248,7 +248,7 @@ class RouteTable:
                 if values is not None:
                     return Match(found.rule.route, values)
                 skipped.append(found.rule)
-        return allowed - {method}
+        return allowed
 
     def _ready(self) -> list[_Site]:
         sites = self._sites

@@ -105,10 +105,9 @@ def request_path(raw_path: str, *, strict_slashes: bool) -> str | None:
     """What to look up for a path as it was sent; None for what is none."""
     if raw_path and not raw_path.startswith("/"):
         return None
-    path = "/" + decode_path(raw_path).lstrip("/")
-    if not strict_slashes:
-        return path
-    return _END if path == "/" else path + _END
+    # Of slashes at the beginning the map makes one.
+    path = decode_path(raw_path) or "/"
+    return path + _END if strict_slashes else path
 
 
 def _trimmed(elements: tuple[Element, ...], strict_slashes: bool) -> tuple[Element, ...]:
