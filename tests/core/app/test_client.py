@@ -311,4 +311,4 @@ def test_a_client_where_there_is_plain_http_only(world: World) -> None:
     world.run()
     error = task.error
     assert isinstance(error, HandshakeError)
-    assert error.status == 404
+    assert error.status == 405

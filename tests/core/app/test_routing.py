@@ -142,8 +142,12 @@ def test_nothing_matches_nothing() -> None:
 # Slashes at the end
 
 
-@pytest.mark.parametrize("path", ["/chat", "/chat/", "/{x}", "/{x}/"])
-@pytest.mark.parametrize("asked", ["/chat", "/chat/"])
+@pytest.mark.parametrize("asked", ["/a/chat", "/a/chat/"])
+@pytest.mark.parametrize(
+    "path",
+    ["/a/chat", "/a/chat/", "/a/{x}", "/a/{x}/", "/{p:path}/chat", "/{p:path}/{x}/",
+     "/{p:path}h{x}", "/{x:any(a/chat,b)}", "/{x:regex(a/[a-z]+/?)}"],
+)  # fmt: skip
 def test_a_slash_at_the_end_makes_no_difference(path: str, asked: str) -> None:
     made = table((path, WS), (path, GET))
     assert found(made, asked)[0] == path
@@ -151,19 +155,24 @@ def test_a_slash_at_the_end_makes_no_difference(path: str, asked: str) -> None:
     assert made.match(asked, "POST") == NoMatch(405, (("Allow", "GET, HEAD"),))
 
 
+def test_a_slash_at_the_end_is_not_part_of_what_stands_before_it() -> None:
+    assert found(table("/{x:any(a/b,c)}"), "/a/b/")[1] == {"x": "a/b"}
+    assert found(table("/{p:path}/{x}"), "/a/b/c/")[1] == {"p": "a/b", "x": "c"}
+
+
 def test_a_slash_at_the_end_is_part_of_what_spans_segments() -> None:
     assert found(table("/{p:path}/"), "/a/b/") == ("/{p:path}/", {"p": "a/b/"})
 
 
 @pytest.mark.parametrize("path", ["/", "/a", "/a/", "/{x}", "/{x}/", "/{p:path}/", "/a{x}/"])
-@pytest.mark.parametrize("asked", ["/", "/a", "/a/", "/ab", "/ab/", "/ab//"])
+@pytest.mark.parametrize("asked", ["/", "//", "/a", "//a", "/a/", "/ab", "/ab/", "/ab//"])
 def test_strict_slashes(path: str, asked: str) -> None:
     match = table(path, strict_slashes=True).match(asked, WEBSOCKET)
     expected = {
-        "/": {"/"},
-        "/a": {"/a"},
+        "/": {"/", "//"},
+        "/a": {"/a", "//a"},
         "/a/": {"/a/"},
-        "/{x}": {"/a", "/ab"},
+        "/{x}": {"/a", "//a", "/ab"},
         "/{x}/": {"/a/", "/ab/"},
         "/{p:path}/": {"/a/", "/ab/", "/ab//"},
         "/a{x}/": {"/ab/"},
@@ -394,6 +403,13 @@ def test_the_more_specific_host_goes_first(turn: int) -> None:
         assert match.route.host == host
 
 
+def test_a_host_that_is_written_out_goes_before_a_longer_one_with_a_placeholder() -> None:
+    made = at_hosts("example.org:{port}", "example.org")
+    match = made.match("/", WEBSOCKET, "example.org:81")
+    assert isinstance(match, Match)
+    assert match.route.host == "example.org"
+
+
 def test_the_routes_of_one_host_pattern_are_one_table_whatever_their_names() -> None:
     made = RouteTable()
     made.add(Route("/{x}", handler, "{a}.org"), WS)
@@ -520,6 +536,8 @@ def test_routes_may_be_added_between_matches() -> None:
         ("/<int:n>-{x}", {"n": -3, "x": "é"}, "/-3-%C3%A9"),
         ("/{d:date:%d/%m/%Y}", {"d": date(2024, 5, 6)}, "/06/05/2024"),
         ("/{x:any(a,b)}", {"x": "b"}, "/b"),
+        ("/{a}-{b}", {"a": "x", "b": "y-z"}, "/x-y-z"),
+        ("/{p:path}/{x}/", {"p": "a/b", "x": "c/d"}, "/a/b/c%2Fd/"),
     ],
 )
 @pytest.mark.parametrize("strict_slashes", [False, True])
@@ -548,6 +566,8 @@ def test_urls_with_a_host() -> None:
         ("/{x}", {"x": ""}, r"the value of \{x\}, '', would not match"),
         ("/{x}", {"x": None}, r"the value of \{x\}, None, is none"),
         ("/{d:date:%Y}", {"d": "2024"}, r"the value of \{d\}, '2024', is none"),
+        ("/{a}-{b}", {"a": "x-y", "b": "z"}, r"'it': these values would be parted in another way"),
+        ("/{a}-{b}", {"a": "x", "b": "y-z", "c": ""}, r"has no placeholder \{c\}"),
         ("/{}", {}, r"an anonymous placeholder, \{\}, has no value: give it a name"),
     ],
 )

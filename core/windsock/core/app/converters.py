@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import quote
 from uuid import UUID
 
+from .arguments import check_regex, check_types, may_span, parse_arguments, unquoted
 from .values import INTEGER, SCALARS, Converter
 
 if TYPE_CHECKING:
@@ -38,16 +39,6 @@ Converters: TypeAlias = "Mapping[str, Converter | type[BaseConverter]]"
 """Placeholder types of one's own, by name."""
 
 _SAFE: Final = "!$&'()*+,:;=@"  # RFC 3986 §3.3: what a segment may hold besides the unreserved
-
-_ARGUMENT = re.compile(
-    r"""\s*(?:(?P<key>[A-Za-z_]\w*)\s*=\s*)?
-        (?:[rRuU]?(?P<quote>['"])(?P<quoted>.*?)(?P=quote)|(?P<bare>[^,'"=\s](?:[^,'"=]*[^,'"=\s])?))
-        \s*(?:,|\Z)""",
-    re.VERBOSE | re.DOTALL,
-)
-_QUOTED = re.compile(r"""[rRuU]?(['"])(.*)\1""", re.DOTALL)
-_BACK_REFERENCE = re.compile(r"(?<!\\)(?:\\\\)*\\[1-9]|\(\?\(")
-_NEGATED_CLASS = re.compile(r"\[\^\]?(?:\\.|[^\]\\])*\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +82,12 @@ def conversion(
     if made is not None:
         return _custom(name, made, arguments)
     if name in _FORMATTED:
-        return _FORMATTED[name](name, None if arguments is None else _unquoted(arguments))
+        return _FORMATTED[name](name, None if arguments is None else unquoted(arguments))
     if name not in _BUILT_IN:
         known = sorted({*_BUILT_IN, *_FORMATTED, "string", *(custom or ())})
         raise ValueError(f"there is no type {name!r}: the types are {', '.join(known)}")
     make = _BUILT_IN[name]
-    args, options = _parse_arguments(arguments, literally=name == "any")
+    args, options = parse_arguments(arguments, literally=name == "any")
     try:
         bound = inspect.signature(make).bind(*args, **options)
     except TypeError as error:
@@ -115,7 +106,7 @@ def check_converters(custom: Converters) -> None:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise ValueError(f"the converter name {name!r} is not a name: write letters and digits")
         if isinstance(made, Converter):
-            _check_regex(made.regex)
+            check_regex(made.regex)
         elif not (isinstance(made, type) and hasattr(made, "part_isolating")):
             raise TypeError(
                 f"the converter {name!r} must be a Converter, or a subclass of "
@@ -127,8 +118,8 @@ def _custom(name: str, made: Any, arguments: str | None) -> Conversion:
     if isinstance(made, Converter):
         if arguments is not None:
             raise ValueError(f"the type {name!r} takes no arguments, such as ({arguments})")
-        _check_regex(made.regex)
-        to_url, spans = made.to_url, _may_span(made.regex)
+        check_regex(made.regex)
+        to_url, spans = made.to_url, may_span(made.regex)
         return Conversion(
             (name, ""),
             made.regex,
@@ -140,12 +131,12 @@ def _custom(name: str, made: Any, arguments: str | None) -> Conversion:
     # Imported here: werkzeug's package imports sockets and threads, which the core must not.
     from werkzeug.routing import Map
 
-    args, options = _parse_arguments(arguments)
+    args, options = parse_arguments(arguments)
     try:
         instance = made(Map(), *args, **options)
     except TypeError as error:
         raise ValueError(f"the type {name!r} does not take ({arguments}): {error}") from None
-    _check_regex(instance.regex)
+    check_regex(instance.regex)
     return Conversion(
         (name, arguments or ""),
         instance.regex,
@@ -166,7 +157,7 @@ def _string(
         return TEXT
     if length is not None:
         minlength = maxlength = length
-    _check_types(int, minlength=minlength, maxlength=maxlength)
+    check_types(int, minlength=minlength, maxlength=maxlength)
     most = "" if maxlength is None else maxlength
     if minlength < 0 or (maxlength is not None and maxlength < minlength):
         raise ValueError(f"no text has a length of {minlength} to {maxlength}")
@@ -191,7 +182,7 @@ def _integer(
     max: int | None = None,  # noqa: A002
     signed: bool = True,
 ) -> Conversion:
-    _check_types(int, fixed_digits=fixed_digits, min=min, max=max)
+    check_types(int, fixed_digits=fixed_digits, min=min, max=max)
     if not 0 <= fixed_digits <= 4300:
         raise ValueError(f"no number has {fixed_digits} digits")
     regex = INTEGER if signed else INTEGER.removeprefix("-?")
@@ -211,7 +202,7 @@ def _float(
     max: float | None = None,  # noqa: A002
     signed: bool = True,
 ) -> Conversion:
-    _check_types((int, float), min=min, max=max)
+    check_types((int, float), min=min, max=max)
     scalar = SCALARS[float]
     regex = scalar.regex if signed else scalar.regex.removeprefix("-?")
     key = ("float", f"{min},{max},{signed}")
@@ -286,8 +277,8 @@ def _port() -> Conversion:
 def _regex(_: str, expression: str | None) -> Conversion:
     if not expression:
         raise ValueError("the type 'regex' needs its expression: write regex([a-z]+)")
-    _check_regex(expression)
-    spans = _may_span(expression)
+    check_regex(expression)
+    spans = may_span(expression)
     return Conversion(
         ("regex", expression),
         expression,
@@ -368,73 +359,3 @@ _FORMATTED: Final[Mapping[str, Callable[[str, str | None], Conversion]]] = {
     "regex": _regex,
     "time": _moment,
 }
-
-
-# Arguments
-
-
-def _unquoted(arguments: str) -> str:
-    quoted = _QUOTED.fullmatch(arguments.strip())
-    return arguments if quoted is None else quoted[2]
-
-
-def _parse_arguments(
-    text: str | None, *, literally: bool = False
-) -> tuple[list[Any], dict[str, Any]]:
-    """`1, "a", min=2` as positional and named values; `literally` leaves numbers text."""
-    args: list[Any] = []
-    options: dict[str, Any] = {}
-    position = 0
-    text = (text or "").strip()
-    while position < len(text):
-        found = _ARGUMENT.match(text, position)
-        if found is None:
-            raise ValueError(
-                f"the arguments ({text}) are malformed at {text[position:]!r}: "
-                'write them as in (1, min=2, "some text")'
-            )
-        value = found["bare"] if found["quote"] is None else found["quoted"]
-        if found["quote"] is None and not literally:
-            value = _value(value)
-        if found["key"] is None:
-            args.append(value)
-        else:
-            options[found["key"]] = value
-        position = found.end()
-    return args, options
-
-
-def _value(text: str) -> Any:
-    constants = {"None": None, "True": True, "False": False}
-    if text in constants:
-        return constants[text]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text
-
-
-def _check_types(kind: type | tuple[type, ...], **values: Any) -> None:
-    for name, value in values.items():
-        if value is not None and not isinstance(value, kind):
-            raise ValueError(f"{name}={value!r} is no number")
-
-
-def _check_regex(expression: str) -> None:
-    try:
-        groups = re.compile(expression).groupindex
-        # What stands around it in the end: it has to be an expression there, too.
-        re.compile(f"(?:(?P<whole>{expression}))")
-    except re.error as error:
-        raise ValueError(f"{expression!r} is no regular expression here: {error}") from None
-    if groups or _BACK_REFERENCE.search(expression):
-        raise ValueError(
-            f"the regular expression {expression!r} names a group or refers to one: "
-            "its groups have to be anonymous, as in (?:…)"
-        )
-
-
-def _may_span(expression: str) -> bool:
-    return "/" in _NEGATED_CLASS.sub("", expression)

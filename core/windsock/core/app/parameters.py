@@ -55,10 +55,9 @@ class QueryParameter:
             return self.scalar.parse(text)
         except UNCONVERTIBLE:
             shown = ascii(text[:_SHOWN]) + "..." * (len(text) > _SHOWN)
-            raise Reject(
-                400,
-                f"The query parameter {self.name!r} must be {self.scalar.described}, not {shown}.\n",
-            ) from None
+            expected = self.scalar.described
+            body = f"The query parameter {self.name!r} must be {expected}, not {shown}.\n"
+            raise Reject(400, body) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +207,8 @@ def _by_name(
 def _query_parameter(parameter: Parameter, namespace: Mapping[str, Any]) -> QueryParameter | None:
     hint = _hint(parameter, namespace)
     if parameter.annotation is Parameter.empty:
-        hint = str if parameter.default is None else type(parameter.default)
+        default: object = parameter.default
+        hint = str if default is None else type(default)
     several = typing.get_origin(hint) is list
     if several:
         hint = _plain(typing.get_args(hint)[0])

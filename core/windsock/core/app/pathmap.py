@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from .shapes import Part
@@ -28,6 +29,14 @@ class Rule(Protocol):
 
 
 RuleT = TypeVar("RuleT", bound=Rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[RuleT]):
+    """A rule and, for each part of its path, the text."""
+
+    rule: RuleT
+    texts: tuple[str, ...]
 
 
 class _Methods(set[str]):
@@ -89,8 +98,8 @@ class PathMap(Generic[RuleT]):
 
     def find(
         self, path: str, method: str, skipped: Iterable[RuleT]
-    ) -> tuple[RuleT, Sequence[str]] | Collection[str]:
-        """The first rule for `path` and `method` besides the skipped ones, and its parts' texts.
+    ) -> Found[RuleT] | Collection[str]:
+        """The first rule for `path` and `method` besides the skipped ones.
 
         If there is none, the methods of the rules that `path` leads to.
         """
@@ -102,4 +111,4 @@ class PathMap(Generic[RuleT]):
         except self._not_found:
             return set()
         rule, texts = found
-        return rule, tuple(texts.values())
+        return Found(rule, tuple(texts.values()))

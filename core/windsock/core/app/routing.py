@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .converters import Conversion, Converters, check_converters, conversion
-from .pathmap import PathMap
+from .pathmap import Found, PathMap
 from .patterns import Pattern, parse_host, parse_path, placeholder_names
 from .shapes import HostShape, PathShape, read_values, request_path
 
@@ -147,7 +147,7 @@ class RouteTable:
                     f"there is a route for {method} {_described(route)} already{hint}: "
                     "give this one another path, or remove one of them"
                 )
-        if "GET" in wanted and ("HEAD", *place) not in self._taken:
+        if "GET" in wanted:  # where there is a route for HEAD already, that one stays first
             wanted |= {"HEAD"}
         rule = _Rule(len(self._rules), route, wanted, path, host)
         if route.name is not None:
@@ -241,15 +241,14 @@ class RouteTable:
             skipped: list[_Rule] = []
             while hosts is not None:
                 found = site.paths.find(path, method, skipped)
-                if not isinstance(found, tuple):
+                if not isinstance(found, Found):
                     allowed.update(found)
                     break
-                rule, texts = found
-                values = rule.values(texts, hosts)
+                values = found.rule.values(found.texts, hosts)
                 if values is not None:
-                    return Match(rule.route, values)
-                skipped.append(rule)
-        return allowed - {method}
+                    return Match(found.rule.route, values)
+                skipped.append(found.rule)
+        return allowed
 
     def _ready(self) -> list[_Site]:
         sites = self._sites
@@ -268,8 +267,7 @@ _METHODS: Final = HTTP_METHODS | {WEBSOCKET}
 
 def _methods(route: Route, methods: Iterable[str]) -> frozenset[str]:
     given = [methods] if isinstance(methods, str) else list(methods)
-    wanted = {"WS": WEBSOCKET}.get
-    made = frozenset(wanted(method.upper(), method.upper()) for method in given)
+    made = frozenset(WEBSOCKET if m.upper() == "WS" else m.upper() for m in given)
     if not made:
         raise ValueError(
             f"the route {_described(route)} needs at least one method, such as GET or WEBSOCKET"

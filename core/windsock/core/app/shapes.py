@@ -24,7 +24,7 @@ _END: Final = "/$"
 _LONGEST_HOST: Final = 253 + len(":65535")  # RFC 1035 §2.3.4
 _PATH: Final = ("path", "")  # the key of the conversion of {name:path}
 _PORT = re.compile(r":[0-9]*\Z")
-_SAFE: Final = "!$&'()*+,/:;=@"
+_SAFE: Final = "!$&'()*+,:;=@"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,15 @@ class Part:
     fields: tuple[Field, ...]
     """The placeholders among them."""
     regex: str
+    grouped: bool
+    """Whether the regex has groups for the placeholders; else it is that of the only one."""
     rank: int
     """Of two that match the same text, the one with the lower rank goes first."""
     spans: bool
 
     def split(self, text: str) -> tuple[str, ...]:
         """What each placeholder stands for in a text that `regex` matches."""
-        if len(self.elements) == 1:
+        if not self.grouped:
             return (text,)
         matched = re.fullmatch(self.regex, text)
         assert matched is not None
@@ -81,12 +83,13 @@ class PathShape:
     ) -> None:
         elements = _join(pattern, conversions)
         self._elements = elements
+        self._whole = _regex(_bounded(elements))
         if sum(conversion.key == _PATH for conversion in conversions) > 1:
             raise ValueError(
                 "only one {name:path} may stand in a path: "
                 "what two of them share could be parted in too many ways"
             )
-        self.segments = tuple(_segments(_trimmed(elements, strict_slashes)))
+        self.segments = tuple(_segments(_trimmed(elements, strict_slashes), strict_slashes))
         self.parts = tuple(s for s in self.segments if isinstance(s, Part))
         self.key = tuple(
             segment if isinstance(segment, str) else _key(segment.elements)
@@ -95,17 +98,16 @@ class PathShape:
 
     def build(self, values: Mapping[str, Any]) -> str:
         """The percent-encoded path. Raises ValueError where a value does not fit."""
-        return _build(self._elements, values, quoted=True)
+        return _build(self._elements, self._whole, values, quoted=True)
 
 
 def request_path(raw_path: str, *, strict_slashes: bool) -> str | None:
     """What to look up for a path as it was sent; None for what is none."""
     if raw_path and not raw_path.startswith("/"):
         return None
-    path = "/" + decode_path(raw_path).lstrip("/")
-    if not strict_slashes:
-        return path
-    return _END if path == "/" else path + _END
+    # Of slashes at the beginning the map makes one.
+    path = decode_path(raw_path) or "/"
+    return path + _END if strict_slashes else path
 
 
 def _trimmed(elements: tuple[Element, ...], strict_slashes: bool) -> tuple[Element, ...]:
@@ -117,7 +119,7 @@ def _trimmed(elements: tuple[Element, ...], strict_slashes: bool) -> tuple[Eleme
     return (*elements[:-1], last[:-1]) if len(last) > 1 else elements[:-1]
 
 
-def _segments(elements: Sequence[Element]) -> list[str | Part]:
+def _segments(elements: Sequence[Element], strict_slashes: bool) -> list[str | Part]:
     segments: list[list[Element]] = [[]]
     spans = False
     for element in elements:
@@ -129,18 +131,19 @@ def _segments(elements: Sequence[Element]) -> list[str | Part]:
         else:
             first, *others = element.split("/")
             segments[-1].append(first)
-            segments += [[other] for other in others]
+            for other in others:
+                segments.append([other])  # noqa: PERF401
     made: list[str | Part] = []
     for segment in segments[1:]:
         filled = tuple(element for element in segment if element != "")
         if any(isinstance(element, Field) for element in filled):
-            made.append(_part(filled))
+            made.append(_part(filled, strict_slashes))
         else:
             made.append("".join(segment for segment in filled if isinstance(segment, str)))
     return made
 
 
-def _part(elements: tuple[Element, ...]) -> Part:
+def _part(elements: tuple[Element, ...], strict_slashes: bool) -> Part:
     elements = tuple(_bounded(elements))
     fields = tuple(element for element in elements if isinstance(element, Field))
     spans = any(field.conversion.spans for field in fields)
@@ -149,7 +152,21 @@ def _part(elements: tuple[Element, ...]) -> Part:
     kind = 2 if spans else 0 if literal else 1
     rank = max(field.conversion.rank for field in fields)
     rank += kind * 10_000_000 + (9_999 - min(literal, 9_999)) * 1_000
-    return Part(elements, fields, _regex(elements), rank, spans)
+    regex = _regex(elements)
+    # The map minds a slash at the end of whole segments only.
+    slash = spans and not strict_slashes and not _takes_slash(elements[-1])
+    if slash:
+        regex = (regex if len(elements) > 1 else f"(?P<f0>{regex})") + "/?"
+    return Part(elements, fields, regex, slash or len(elements) > 1, rank, spans)
+
+
+def _takes_slash(element: Element) -> bool:
+    """Whether a slash at the end may be part of what stands here."""
+    return (
+        isinstance(element, Field)
+        and element.conversion.spans
+        and element.conversion.key[0] not in {"any", "date", "time", "datetime"}
+    )
 
 
 def _bounded(elements: tuple[Element, ...]) -> list[Element]:
@@ -237,7 +254,7 @@ class HostShape:
 
     def build(self, values: Mapping[str, Any]) -> str:
         """The host. Raises ValueError where a value does not fit."""
-        return _build(self._elements, values, quoted=False)
+        return _build(self._elements, self._pattern.pattern, values, quoted=False)
 
 
 def read_values(fields: Sequence[Field], texts: Sequence[str], found: dict[str, Any]) -> bool:
@@ -264,15 +281,24 @@ def _key(elements: Sequence[Element]) -> tuple[object, ...]:
     return tuple(e.conversion.key if isinstance(e, Field) else e for e in elements)
 
 
-def _build(elements: Sequence[Element], values: Mapping[str, Any], *, quoted: bool) -> str:
+def _build(
+    elements: Sequence[Element], regex: str, values: Mapping[str, Any], *, quoted: bool
+) -> str:
     built = ""
+    texts: list[str] = []
     for element in elements:
         if isinstance(element, str):
-            built += quote(element, safe=_SAFE) if quoted else element
+            built += quote(element, safe=_SAFE + "/") if quoted else element
             continue
         if element.name is None:
             raise ValueError("an anonymous placeholder, {}, has no value: give it a name")
-        built += _build_value(element, values[element.name])
+        text = _build_value(element, values[element.name])
+        texts.append(decode_path(text))
+        built += text
+    matched = re.fullmatch(regex, decode_path(built))
+    fields = [element for element in elements if isinstance(element, Field)]
+    if len(elements) > 1 and (matched is None or list(_texts(matched, fields)) != texts):
+        raise ValueError("these values would be parted in another way when they come back")
     return built
 
 
