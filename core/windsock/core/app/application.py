@@ -190,7 +190,9 @@ class App(Router):
             Reject: there is none.
             Exception: whatever the handler raises.
         """
-        handler = self._find(request, request.method)
+        # No client may ask for a WebSocket by a method of that name.
+        method = "" if request.method == WEBSOCKET else request.method
+        handler = self._find(request, method)
         return cast(Response, await run_middleware(self._middleware, request, handler))
 
     def _find(self, request: Request, method: str) -> CallNext:

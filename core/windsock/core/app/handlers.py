@@ -98,7 +98,8 @@ def _generator(handler: GeneratorHandler, names: tuple[str, ...], route: str) ->
     parameters = read_parameters(handler.function, names, leading=2, route=route, positional=True)
 
     def call(ws: WebSocket, _: Workers) -> Awaitable[Any]:
-        return handler.run(ws, tuple(ws.path_params[name] for name in names))
+        values = tuple(ws.path_params[name] for name in names)
+        return handler.run(ws, values, parameters.query_arguments(ws.request.query))
 
     return Endpoint(call, parameters)
 

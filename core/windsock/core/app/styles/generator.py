@@ -76,13 +76,13 @@ class GeneratorHandler:
         """The undecorated function, for whoever wants it by itself."""
         return self.function(*args)
 
-    async def run(self, ws: WebSocket, values: tuple[Any, ...]) -> None:
-        """Handle `ws`; `values` stand in the path."""
+    async def run(self, ws: WebSocket, values: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+        """Handle `ws`; `values` stand in the path, `options` in the query."""
         scope = ws.scope
         if not await self._connect(ws, scope):
             return
         try:
-            await self._play(ws, self.function(scope, _receiver(ws), *values))
+            await self._play(ws, self.function(scope, _receiver(ws), *values, **options))
             await ws.close()
         except Exception:
             await ws.close(close_codes.INTERNAL_ERROR)
