@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from tests.core.app.link import CLIENT, SERVER, Cancelled, Task, World, unreachable
+from tests.core.app.link import (
+    CLIENT,
+    SERVER,
+    Cancelled,
+    CancelledByError,
+    Task,
+    World,
+    unreachable,
+)
 from tests.core.helpers import CLOSE, close_payload, frame, frame_from, head, parse_response
 from tests.core.helpers import request as handshake
 from windsock.core import (
@@ -429,6 +437,33 @@ def test_what_else_comes_out_of_a_cancelled_handler_is_logged(
     assert found.exceptions == (wrong,)
 
 
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_cancellation_that_is_an_ordinary_exception_is_no_failure(
+    world: World, caplog: pytest.LogCaptureFixture, accepted: bool
+) -> None:
+    world.server.cancelled = (CancelledByError,)
+    task = world.serve(raising(CancelledByError(), accepted=accepted))
+    world.peer_sends(handshake())
+    task.result()
+    assert logged(caplog) == []
+    assert closing(1011) not in world.peer_got()
+
+
+def test_a_cancelled_body_goes_away_whatever_the_exception(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(ws: WebSocket) -> None:
+        async with ws:
+            raise CancelledByError
+
+    world.server.cancelled = (CancelledByError,)
+    task = world.serve(handler)
+    world.peer_sends(handshake())
+    task.result()
+    assert world.peer_got().endswith(closing(1001))
+    assert logged(caplog) == []
+
+
 def test_a_link_that_fails_ends_its_connection_alone(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -503,6 +538,20 @@ def test_a_cancelled_http_handler(world: World, caplog: pytest.LogCaptureFixture
     assert logged(caplog) == []
 
 
+def test_a_http_handler_that_is_cancelled_by_an_ordinary_exception(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(asked: Request) -> Response:
+        raise CancelledByError
+
+    world.server.cancelled = (CancelledByError,)
+    task = world.serve(http_app(handler))
+    world.peer_sends(PLAIN)
+    task.result()
+    assert world.peer_got() == b""
+    assert logged(caplog) == []
+
+
 def test_a_http_client_that_goes_before_the_response(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -542,7 +591,7 @@ def test_control_characters_are_escaped_in_the_log(
     world.run()
     ws = WebSocket(world.server_channel, world.server, asked)
     app = as_app(raising(ValueError("x"), accepted=False))
-    world.do(run_websocket(app, ws, world.server_channel))
+    world.do(run_websocket(app, ws, world.server_channel, world.server))
     escaped = r"GET /a\r\n\x1b[31m\x85\u2028\xe9: the handler failed"
     assert logged(caplog) == [("ERROR", escaped)]
 

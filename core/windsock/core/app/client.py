@@ -80,6 +80,8 @@ async def open_websocket(
     try:
         async with ws:
             yield ws
+    except link.cancelled:
+        raise
     except Exception as error:
         failure = error  # the connection is ended in good order all the same
     # The server ends TCP first (RFC 6455 §7.1.1); the core's close deadline bounds the wait.

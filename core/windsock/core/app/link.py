@@ -45,6 +45,9 @@ class Link(Protocol):
     mutex: AbstractContextManager[object]
     """Held while the session itself changes the channel. Does nothing where all that touches the
     channel runs on one thread."""
+    cancelled: tuple[type[Exception], ...]
+    """What a cancelled await raises, where that is an `Exception`: it ends a handler as it ends
+    any coroutine, and is no failure of the handler's. Empty where it is a `BaseException` only."""
 
     async def checkpoint(self) -> None:
         """Let a pending cancellation happen; no task switch is needed."""

@@ -564,7 +564,7 @@ class WebSocket:
             return False
         if exc is None:
             await self.close()
-        elif isinstance(exc, Exception):
+        elif isinstance(exc, Exception) and not isinstance(exc, self._link.cancelled):
             await self.close(close_codes.INTERNAL_ERROR)
         else:
             # Cancelled, or the program ends: nothing can be awaited any more.
