@@ -1,0 +1,133 @@
+"""Serving from the command line."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from OpenSSL import crypto
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.ssl import Certificate, CertificateOptions, KeyPair
+from twisted.logger import STDLibLogObserver, globalLogBeginner
+from twisted.python.failure import Failure
+
+from windsock.core import Application, Config
+from windsock.core.app.address import address_url
+
+from ._reactor import Reactor, as_reactor
+from ._server import serve
+from ._waiting import Waiters
+
+_CERTIFICATE: Final = re.compile(
+    rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL
+)
+
+
+def make_tls_context(cert: str, key: str) -> CertificateOptions:
+    """What `run` takes as its `ssl_context`, of a certificate chain and a key in two PEM files.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: there is no certificate in the first.
+    """
+    chain = [Certificate.loadPEM(pem).original for pem in _CERTIFICATE.findall(_read(cert))]
+    if not chain:
+        raise ValueError(f"{cert} has no certificate")
+    return CertificateOptions(
+        privateKey=KeyPair.load(_read(key), crypto.FILETYPE_PEM).original,
+        certificate=chain[0],
+        extraCertChain=chain[1:],
+        acceptableProtocols=[b"http/1.1"],
+    )
+
+
+def _read(path: str) -> bytes:
+    return Path(path).read_bytes()
+
+
+def run(
+    app: Application,
+    *,
+    host: str | None,
+    port: int,
+    unix: str | None = None,
+    config: Config,
+    ssl_context: object | None = None,
+    started: Callable[[Sequence[str]], None],
+) -> None:
+    """Serve until SIGINT or SIGTERM, then shut down gracefully; a second signal ends at once.
+
+    It runs the process's reactor, which can be done once. What Twisted logs goes to `logging`.
+
+    Args:
+        ssl_context: what `make_tls_context` gave, or another that `serve` takes as `tls`.
+        started: called with the URLs that are served, once connections are accepted.
+
+    Raises:
+        OSError: it cannot listen there.
+    """
+    reactor = as_reactor(None)
+    globalLogBeginner.beginLoggingTo([STDLibLogObserver()], redirectStandardIO=False)
+    command = _Command(reactor)
+
+    async def main() -> None:
+        async with serve(app, host, port, unix=unix, config=config, tls=ssl_context) as server:
+            secure = ssl_context is not None
+            started([address_url(address, secure=secure) for address in server.addresses])
+            await command.told_to_stop()
+
+    command.run(lambda: ensureDeferred(main()))
+
+
+class _Command:
+    """Runs the reactor for one coroutine, and heeds signals meanwhile."""
+
+    def __init__(self, reactor: Reactor) -> None:
+        self._reactor = reactor
+        self._news = Waiters()
+        self._signals = 0
+        self._error: BaseException | None = None
+
+    def run(self, main: Callable[[], Deferred[None]]) -> None:
+        """Run it, then stop the reactor. Raises what it raised, or KeyboardInterrupt."""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = [(number, signal.getsignal(number)) for number in numbers]
+
+        def begin() -> None:
+            for number in numbers:  # the reactor has installed its own by now
+                signal.signal(number, self._signalled)
+            main().addBoth(self._done)
+
+        self._reactor.callWhenRunning(begin)
+        try:
+            self._reactor.run()
+        finally:
+            for number, handler in before:
+                signal.signal(number, handler)
+        if self._error is not None:
+            raise self._error
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            if number == signal.SIGTERM:
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+            self._error = KeyboardInterrupt()
+            self._reactor.callFromThread(self._reactor.crash)
+        # A signal handler may run in the midst of anything, much like another thread.
+        self._reactor.callFromThread(self._news.wake)
+
+    async def told_to_stop(self) -> None:
+        """Wait for the first signal."""
+        while not self._signals:
+            await self._news.wait()
+
+    def _done(self, result: Any) -> None:
+        if isinstance(result, Failure):
+            self._error = result.value
+        self._reactor.stop()
