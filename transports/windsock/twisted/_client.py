@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from OpenSSL import SSL
 from service_identity import VerificationError
@@ -81,15 +81,16 @@ async def connect(
     if parsed.secure:
         options: Any = optionsForClientTLS(parsed.host) if tls is None else tls
         factory = TLSMemoryBIOFactory(options, True, factory, clock=any_reactor)
-    endpoint: HostnameEndpoint | UNIXClientEndpoint
+    endpoint: Any
     if unix is not None:
-        endpoint = UNIXClientEndpoint(any_reactor, unix, timeout=config.open_timeout)
+        unix_endpoint: Any = UNIXClientEndpoint
+        endpoint = unix_endpoint(any_reactor, unix, timeout=config.open_timeout)
     else:
         endpoint = HostnameEndpoint(
             any_reactor, parsed.host, parsed.port, timeout=config.open_timeout
         )
     try:
-        await _bounded(link, endpoint, factory, config.open_timeout, own)
+        await _bounded(link, endpoint, factory, config.open_timeout, any_reactor)
         async with open_websocket(channel, link, parsed) as ws:
             yield ws
         await link.gone()
@@ -98,10 +99,10 @@ async def connect(
 
 
 async def _bounded(
-    link: TwistedLink, endpoint: Any, factory: object, seconds: float, reactor: object
+    link: TwistedLink, endpoint: Any, factory: object, seconds: float, clock: Any
 ) -> None:
     connected = ensureDeferred(_connect(link, endpoint, factory))
-    connected.addTimeout(seconds, reactor)
+    connected.addTimeout(seconds, clock)
     try:
         await connected
     except (error.TimeoutError, DeferredTimeoutError, error.ConnectionAborted):
@@ -109,8 +110,9 @@ async def _bounded(
         link.abort()
         raise TimeoutError(f"no connection within {seconds:g} s") from None
     except error.ConnectError as failed:
-        number = failed.osError if isinstance(failed.osError, int) else errno.ECONNREFUSED
-        raise OSError(number, str(failed)) from failed
+        number: object = cast(Any, failed).osError
+        code = number if isinstance(number, int) else errno.ECONNREFUSED
+        raise OSError(code, str(failed)) from failed
     except error.ConnectionClosed as failed:
         raise ConnectionResetError(
             errno.ECONNRESET, "the server hung up in the TLS handshake"

@@ -8,22 +8,21 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, TypeVar, cast
 
 from twisted.internet.defer import CancelledError
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IHandshakeListener,
     IPushProducer,
-    ISSLTransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from windsock.core import Capabilities, State
 from windsock.core.app.channel import Channel
 from windsock.core.protocol.connection import Connection
 
-from ._reactor import DelayedCall, Reactor, Transport
+from ._reactor import DelayedCall, Reactor, Transport, implements, is_tls, reason_of
 from ._threads import home_of
 from ._waiting import Waiters
 
@@ -37,7 +36,7 @@ _OPEN: Final = State.OPEN
 _PIECE: Final = 64 * 1024
 
 
-@implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer)
+@implements(IHalfCloseableProtocol, IHandshakeListener, IPushProducer)
 class TwistedLink(Protocol):
     """Moves bytes between a Twisted transport and a channel; implements `Link`.
 
@@ -49,6 +48,7 @@ class TwistedLink(Protocol):
 
     capabilities = Capabilities()
     checkpoints = False
+    threaded = False
     mutex: AbstractContextManager[object] = nullcontext()
     cancelled: tuple[type[Exception], ...] = (CancelledError,)
 
@@ -64,6 +64,10 @@ class TwistedLink(Protocol):
         """Whether the transport is TLS."""
         self.handshaking = False
         """Whether the TLS handshake is still to be done."""
+        self.peer: object = None
+        """The peer's address (`IAddress`)."""
+        self.host: object = None
+        """Our own."""
         self.lost: Exception | None = None
         """Why the transport has ended, once it has."""
         self._connection: Connection = channel.connection
@@ -87,8 +91,10 @@ class TwistedLink(Protocol):
     # What the transport calls: IProtocol, IHandshakeListener, IHalfCloseableProtocol
 
     def connectionMade(self) -> None:
-        self._transport = transport = cast(Transport, self.transport)
-        self.secure = self.handshaking = bool(ISSLTransport.providedBy(transport))
+        transport: Transport = cast(Any, self).transport
+        self._transport = transport
+        self.secure = self.handshaking = is_tls(transport)
+        self.peer, self.host = transport.getPeer(), transport.getHost()
         no_delay = getattr(transport, "setTcpNoDelay", None)
         if no_delay is not None:
             no_delay(True)
@@ -114,7 +120,7 @@ class TwistedLink(Protocol):
         """Our side is shut down, as the channel wished."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.lost = reason.value if isinstance(reason.value, Exception) else ConnectionError()
+        self.lost = reason_of(reason) or ConnectionDone()
         self._transport = None
         self._held = memoryview(b"")
         if not self.channel.finished:
@@ -123,9 +129,12 @@ class TwistedLink(Protocol):
             if not self.channel.finished:
                 self._connection.write_failed(now)
                 self.channel.pump()
-        for timer in (self._timer, self._last_resort):
-            if timer is not None and timer.active():
-                timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._last_resort is not None:
+            self._last_resort.cancel()
+            self._last_resort = None
         self._look()
 
     def _receive(self, data: bytes) -> None:
@@ -289,8 +298,14 @@ class TwistedLink(Protocol):
     def _lose(self, transport: Transport) -> None:
         self._losing = True
         transport.unregisterProducer()  # else it would wait for us
-        self._last_resort = self._reactor.callLater(self.channel.config.close_timeout, self.abort)
+        self._last_resort = self._reactor.callLater(
+            self.channel.config.close_timeout, self._give_up
+        )
         transport.loseConnection()
+
+    def _give_up(self) -> None:
+        self._last_resort = None
+        self.abort()
 
     def abort(self) -> None:
         """Close the socket now."""

@@ -1,19 +1,25 @@
-"""What the adapter uses of Twisted's reactors and transports, in types.
+"""What the adapter uses of Twisted, in types that a type checker understands.
 
-Twisted says what they have in zope interfaces, which type checkers cannot read.
+Twisted says what reactors and transports have in zope interfaces, which it cannot read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
+
+# zope.interface has neither types nor stubs.
+import zope.interface  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+from twisted.internet.interfaces import ISSLTransport
+from twisted.python.failure import Failure
+
+T = TypeVar("T")
 
 
 class DelayedCall(Protocol):
     """A call that `callLater` has scheduled (`IDelayedCall`)."""
 
     def cancel(self) -> object: ...
-    def active(self) -> bool: ...
 
 
 class Reactor(Protocol):
@@ -63,3 +69,20 @@ def as_reactor(reactor: object | None) -> Reactor:
 
         reactor = installed
     return cast(Reactor, reactor)
+
+
+def is_tls(transport: object) -> bool:
+    """Whether what goes over it is encrypted."""
+    return bool(cast(Any, ISSLTransport).providedBy(transport))
+
+
+def reason_of(failure: Failure) -> Exception | None:
+    """Why a connection was lost."""
+    found: object = cast(Any, failure).value
+    return found if isinstance(found, Exception) else None
+
+
+def implements(*interfaces: object) -> Callable[[type[T]], type[T]]:
+    """A class decorator: instances provide these interfaces (`zope.interface.implementer`)."""
+    decorator: Any = cast(Any, zope.interface).implementer(*interfaces)
+    return cast("Callable[[type[T]], type[T]]", decorator)

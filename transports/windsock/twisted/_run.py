@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
 from OpenSSL import crypto
-from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.ssl import Certificate, CertificateOptions, KeyPair
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.ssl import CertificateOptions
 from twisted.logger import STDLibLogObserver, globalLogBeginner
-from twisted.python.failure import Failure
 
 from windsock.core import Application, Config
 from windsock.core.app.address import address_url
@@ -34,11 +33,12 @@ def make_tls_context(cert: str, key: str) -> CertificateOptions:
         OSError: a file cannot be read.
         ValueError: there is no certificate in the first.
     """
-    chain = [Certificate.loadPEM(pem).original for pem in _CERTIFICATE.findall(_read(cert))]
+    found = _CERTIFICATE.findall(_read(cert))
+    chain = [crypto.load_certificate(crypto.FILETYPE_PEM, pem) for pem in found]
     if not chain:
         raise ValueError(f"{cert} has no certificate")
     return CertificateOptions(
-        privateKey=KeyPair.load(_read(key), crypto.FILETYPE_PEM).original,
+        privateKey=crypto.load_privatekey(crypto.FILETYPE_PEM, _read(key)),
         certificate=chain[0],
         extraCertChain=chain[1:],
         acceptableProtocols=[b"http/1.1"],
@@ -71,7 +71,8 @@ def run(
         OSError: it cannot listen there.
     """
     reactor = as_reactor(None)
-    globalLogBeginner.beginLoggingTo([STDLibLogObserver()], redirectStandardIO=False)
+    to_logging: Any = STDLibLogObserver()
+    globalLogBeginner.beginLoggingTo([to_logging], redirectStandardIO=False)
     command = _Command(reactor)
 
     async def main() -> None:
@@ -80,7 +81,7 @@ def run(
             started([address_url(address, secure=secure) for address in server.addresses])
             await command.told_to_stop()
 
-    command.run(lambda: ensureDeferred(main()))
+    command.run(main)
 
 
 class _Command:
@@ -92,7 +93,7 @@ class _Command:
         self._signals = 0
         self._error: BaseException | None = None
 
-    def run(self, main: Callable[[], Deferred[None]]) -> None:
+    def run(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run it, then stop the reactor. Raises what it raised, or KeyboardInterrupt."""
         numbers = (signal.SIGINT, signal.SIGTERM)
         before = [(number, signal.getsignal(number)) for number in numbers]
@@ -100,7 +101,7 @@ class _Command:
         def begin() -> None:
             for number in numbers:  # the reactor has installed its own by now
                 signal.signal(number, self._signalled)
-            main().addBoth(self._done)
+            ensureDeferred(self._run(main))
 
         self._reactor.callWhenRunning(begin)
         try:
@@ -127,7 +128,9 @@ class _Command:
         while not self._signals:
             await self._news.wait()
 
-    def _done(self, result: Any) -> None:
-        if isinstance(result, Failure):
-            self._error = result.value
+    async def _run(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await main()
+        except BaseException as error:  # the boundary to the reactor: `run` raises it
+            self._error = error
         self._reactor.stop()

@@ -14,16 +14,14 @@ from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.protocol import ServerFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.python.failure import Failure
 
 from windsock._unix_socket import unix_listener
-from windsock.core import App, Application, Config, ServerConnection, as_app
+from windsock.core import App, Application, Config, as_app
 from windsock.core.app.address import Address, address_of
-from windsock.core.app.channel import Channel
-from windsock.core.app.session import going_away, logger, serve_connection
+from windsock.core.app.session import going_away, logger, serve_connection, server_channel
 
 from ._link import TwistedLink
-from ._reactor import ListeningPort, Reactor, Transport, as_reactor
+from ._reactor import ListeningPort, Reactor, as_reactor
 from ._threads import home_of
 from ._waiting import Waiters
 
@@ -58,40 +56,37 @@ class WebSocketFactory(ServerFactory):
 
     def buildProtocol(self, addr: object) -> TwistedLink:
         """A link for a new connection; what is served on it begins when the transport is there."""
-        connection = ServerConnection(self._config, now=time.monotonic())
-        channel: Channel[Any] = Channel(connection, self._config)
+        channel = server_channel(self._config, now=time.monotonic())
         return TwistedLink(channel, self._reactor, self._connected)
 
     def _connected(self, link: TwistedLink) -> None:
         if self._stopping:
             link.abort()
             return
-        session = ensureDeferred(self._serve(link))
-        self._sessions[link] = session
-        session.addBoth(self._ended, link)
+        self._sessions[link] = ensureDeferred(self._serve(link))
 
     async def _serve(self, link: TwistedLink) -> None:
-        transport = link.transport
-        assert transport is not None
+        client = _address(link.peer)
         try:
             await serve_connection(
                 self._app,
                 link.channel,
                 link,
                 secure=link.secure,
-                client=_address(transport.getPeer()),
-                server=_address(transport.getHost()),
+                client=client,
+                server=_address(link.host),
             )
+            link.end()
+            await link.gone()
+        except CancelledError:
+            pass  # the shutdown did not wait for it any longer
+        except BaseException as error:
+            # The boundary: nobody above can do what SystemExit and the like ask for.
+            logger().error("the connection of %s failed", client, exc_info=error)
         finally:
             link.end()
-        await link.gone()
-
-    def _ended(self, result: Failure | None, link: TwistedLink) -> None:
-        del self._sessions[link]
-        if isinstance(result, Failure) and result.check(CancelledError) is None:
-            # The boundary to Twisted: a handler that wants to end the program cannot do it here.
-            logger().error("a connection failed", exc_info=result.value)
-        self._news.wake()
+            self._sessions.pop(link)
+            self._news.wake()
 
     async def shutdown(self) -> None:
         """Send 1001 to every open WebSocket, and wait for their handlers.
@@ -106,7 +101,8 @@ class WebSocketFactory(ServerFactory):
         for link in list(self._sessions):
             going_away(link.channel, link)
         idle = ensureDeferred(self._idle())
-        idle.addTimeout(self._config.shutdown_timeout, self._reactor)
+        clock: Any = self._reactor
+        idle.addTimeout(self._config.shutdown_timeout, clock)
         try:
             await idle
         except DeferredTimeoutError:
@@ -211,7 +207,9 @@ async def _serving(
     outer: object = factory
     if tls is not None:
         secure: Any = tls
-        outer = TLSMemoryBIOFactory(secure, False, factory, clock=_clock(reactor))
+        inner: Any = factory
+        clock: Any = reactor
+        outer = TLSMemoryBIOFactory(secure, False, inner, clock)
     async with app.running():
         ports = [reactor.adoptStreamPort(sock.fileno(), sock.family, outer) for sock in sockets]
         for sock in sockets:
@@ -221,10 +219,6 @@ async def _serving(
             yield server
         finally:
             await server.shutdown()
-
-
-def _clock(reactor: Reactor) -> Any:
-    return reactor
 
 
 Resolved = list[tuple[int, Any]]

@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
-from twisted.python.failure import Failure
 
 from windsock._handler_thread import run_in_thread
 from windsock.core import Disconnected
@@ -85,23 +84,32 @@ class Home:
         timeout: float | None,
         future: concurrent.futures.Future[T],
     ) -> None:
-        deferred = ensureDeferred(function())
         overdue: DelayedCall | None = None
-        if timeout is not None and not deferred.called:
-            overdue = self._reactor.callLater(timeout, deferred.cancel)
 
-        def done(result: T | Failure) -> None:
-            timed_out = overdue is not None and not overdue.active()
-            if overdue is not None and not timed_out:
-                overdue.cancel()
-            if not isinstance(result, Failure):
-                _settle(future, result=result)
-            elif timed_out and result.check(CancelledError):
-                _settle(future, TimeoutError(f"not done within {timeout:g} s"))
+        async def run() -> None:
+            nonlocal overdue
+            try:
+                result = await function()
+            except CancelledError as error:
+                if timeout is not None and overdue is None:
+                    _settle(future, TimeoutError(f"not done within {timeout:g} s"))
+                else:
+                    _settle(future, error)
+            except BaseException as error:  # the thread's boundary: whoever waits is told
+                _settle(future, error)
             else:
-                _settle(future, result.value)
+                _settle(future, result=result)
+            if overdue is not None:
+                overdue.cancel()
 
-        deferred.addBoth(done)
+        def cancel() -> None:
+            nonlocal overdue
+            overdue = None
+            running.cancel()
+
+        if timeout is not None:
+            overdue = self._reactor.callLater(timeout, cancel)
+        running = ensureDeferred(run())
 
 
 def _settle(
@@ -122,7 +130,7 @@ def _hand_on(future: concurrent.futures.Future[T], deferred: Deferred[T]) -> Non
     if error is None:
         deferred.callback(future.result())
     else:
-        deferred.errback(Failure(error))
+        deferred.errback(error)
 
 
 def _gone() -> Disconnected:
