@@ -19,6 +19,8 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 import windsock.asgi
 import windsock.asyncio
 import windsock.trio
+import windsock.twisted
+from tests import reactor_thread
 from windsock.core import App, Config
 
 from .memory import MemorySite
@@ -110,6 +112,16 @@ def _asyncio(name: str, config: Config, *, uvloop: bool) -> Iterator[Running]:
         yield _Server(WireSite(name, config, app, address), shutdown)
 
 
+@contextlib.contextmanager
+def _twisted(name: str, config: Config) -> Iterator[Running]:
+    app = Switchboard()
+    with reactor_thread.entered(windsock.twisted.serve(app, config=config)) as server:
+        address = server.addresses[0]
+        assert isinstance(address, tuple)
+        site = WireSite(name, config, app, address)
+        yield _Server(site, lambda: reactor_thread.start(server.shutdown))
+
+
 def _asgi(app: App, config: Config) -> Any:
     return windsock.asgi.ASGI(app, config=config)
 
@@ -192,11 +204,12 @@ HOSTS: Final[dict[str, Start]] = {
     "trio": lambda config: _trio("trio", config),
     "asyncio": lambda config: _asyncio("asyncio", config, uvloop=False),
     "asyncio+uvloop": lambda config: _asyncio("asyncio+uvloop", config, uvloop=True),
+    "twisted": lambda config: _twisted("twisted", config),
     "uvicorn": lambda config: _uvicorn("uvicorn", config),
     "hypercorn-asyncio": lambda config: _hypercorn("hypercorn-asyncio", config, worker="asyncio"),
     "hypercorn-trio": lambda config: _hypercorn("hypercorn-trio", config, worker="trio"),
     "memory": lambda config: _memory("memory", config),
 }
 
-NATIVE: Final = frozenset({"trio", "asyncio", "asyncio+uvloop"})
+NATIVE: Final = frozenset({"trio", "asyncio", "asyncio+uvloop", "twisted"})
 """Hosts that are windsock's own servers, so that it owns the frames."""

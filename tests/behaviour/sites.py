@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from windsock.core import App, Config, Reject, Request, Response, WebSocket
 
+from .anyloop import as_task
 from .peer import Answer, HeaderList, Peer, WirePeer, handshake_request
 
 CASE: Final = "X-Case"
@@ -54,7 +55,7 @@ class Switchboard(App):
 
     async def handle_websocket(self, ws: WebSocket) -> None:
         ws.state.update(self.state)
-        await self._app_for(ws.request).handle_websocket(ws)
+        await as_task(self._app_for(ws.request).handle_websocket(ws))
 
     async def handle_http(self, request: Request) -> Response:
         return await self._app_for(request).handle_http(request)

@@ -7,9 +7,8 @@ import queue
 import threading
 from typing import Any, Final
 
-import anyio
-import anyio.from_thread
-import anyio.lowlevel
+
+from . import anyloop as anyio
 
 TIMEOUT: Final = 15.0
 """Seconds after which anything that is waited for is overdue; only a failing test takes so long."""
@@ -21,7 +20,7 @@ class Gate:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._opened = False
-        self._waiting: list[tuple[anyio.Event, anyio.lowlevel.EventLoopToken]] = []
+        self._waiting: list[tuple[Any, Any]] = []
 
     async def wait(self) -> None:
         """Wait until the test opens the gate."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 
-import anyio
 import pytest
 
 from windsock.core import App, Disconnected, LocalProtocolError, Reject, Response, WebSocket
 
+from . import anyloop as anyio
 from .exceptions import Deviation
 from .log import Log
 from .peer import Close, frame

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import anyio
 import pytest
 
 from windsock.core import Config, Disconnected, WebSocket
 
+from . import anyloop as anyio
 from .exceptions import Deviation
 from .memory import SEND_CAPACITY, MemoryPeer
 from .peer import Close, frame

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 
-import anyio
-import anyio.lowlevel
 import pytest
 
 from windsock.core import WebSocket
 
+from . import anyloop as anyio
 from .exceptions import Deviation
 from .peer import Close
 from .sites import Site, WireSite, echo

@@ -9,14 +9,16 @@ from contextlib import AbstractAsyncContextManager
 from types import ModuleType
 from typing import Any
 
-import anyio
 import pytest
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+from anyio.from_thread import BlockingPortal
 
 import windsock.asyncio
 import windsock.trio
+import windsock.twisted
 from windsock.core import Config, Disconnected, HandshakeError, LocalProtocolError, WebSocket
 
+from . import anyloop as anyio
+from .anyloop import start_blocking_portal
 from .peer import Close, frame
 from .raw_server import RawServer, switching
 from .sync import TIMEOUT, Gate, Observed
@@ -25,6 +27,7 @@ CLIENTS: dict[str, tuple[ModuleType, str, dict[str, Any]]] = {
     "trio": (windsock.trio, "trio", {}),
     "asyncio": (windsock.asyncio, "asyncio", {}),
     "asyncio+uvloop": (windsock.asyncio, "asyncio", {"use_uvloop": True}),
+    "twisted": (windsock.twisted, "twisted", {}),
 }
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import anyio
 import pytest
 
 from windsock.core import App, Config, Disconnected, LocalProtocolError, WebSocket
 
+from . import anyloop as anyio
 from .exceptions import Deviation
 from .log import Log
 from .peer import Close, Peer, frame

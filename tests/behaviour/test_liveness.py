@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import anyio
-import anyio.lowlevel
 import pytest
 
 from windsock.core import Config, Disconnected, LocalProtocolError, WebSocket
 
+from . import anyloop as anyio
 from .exceptions import Deviation
 from .peer import Close
 from .sites import Handler, Site, WireSite, echo

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
-import anyio
 import pytest
 
 from windsock.core import (
@@ -19,6 +18,7 @@ from windsock.core import (
     WebSocketRequest,
 )
 
+from . import anyloop as anyio
 from .exceptions import Deviation
 from .hosts import HOSTS, Running
 from .peer import Close
