@@ -7,7 +7,6 @@ import queue
 import threading
 from typing import Any, Final
 
-
 from . import anyloop as anyio
 
 TIMEOUT: Final = 15.0

@@ -346,7 +346,7 @@ def test_pings_are_answered_and_a_gone_server_is_noticed_though_nobody_reads(
 
     async def use() -> None:
         async with client.connect(server.url) as ws:
-            while not ws.closed:  # noqa: ASYNC110  # such users exist, and must be served
+            while not ws.closed:  # such users exist, and must be served
                 await anyio.sleep(0.01)
             seen.put(ws.code)
 

@@ -58,7 +58,7 @@ def wait_for_the_end(seen: Observed) -> Handler:
 def look_now_and_then(seen: Observed) -> Handler:
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        while not ws.closed:  # noqa: ASYNC110  # such handlers exist, and must be served
+        while not ws.closed:  # such handlers exist, and must be served
             await anyio.sleep(0.01)
         seen.put(ws.code)
 

@@ -12,7 +12,13 @@ from typing import Any, Final
 from OpenSSL import crypto
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.ssl import CertificateOptions
-from twisted.logger import STDLibLogObserver, globalLogBeginner
+from twisted.logger import (
+    FilteringLogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    STDLibLogObserver,
+    globalLogBeginner,
+)
 
 from windsock.core import Application, Config
 from windsock.core.app.address import address_url
@@ -61,7 +67,7 @@ def run(
 ) -> None:
     """Serve until SIGINT or SIGTERM, then shut down gracefully; a second signal ends at once.
 
-    It runs the process's reactor, which can be done once. What Twisted logs goes to `logging`.
+    It runs the process's reactor, which can be done once. Warnings and errors of Twisted go to `logging`.
 
     Args:
         ssl_context: what `make_tls_context` gave, or another that `serve` takes as `tls`.
@@ -72,7 +78,10 @@ def run(
     """
     reactor = as_reactor(None)
     to_logging: Any = STDLibLogObserver()
-    globalLogBeginner.beginLoggingTo([to_logging], redirectStandardIO=False)
+    # Below warnings there is nothing but where it listens, which `started` tells.
+    serious: Any = LogLevelFilterPredicate(LogLevel.warn)
+    observer: Any = FilteringLogObserver(to_logging, [serious])
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     command = _Command(reactor)
 
     async def main() -> None:
@@ -131,6 +140,6 @@ class _Command:
     async def _run(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             await main()
-        except BaseException as error:  # the boundary to the reactor: `run` raises it
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # `run` raises it
             self._error = error
         self._reactor.stop()

@@ -80,13 +80,12 @@ class WebSocketFactory(ServerFactory):
             await link.gone()
         except CancelledError:
             pass  # the shutdown did not wait for it any longer
-        except BaseException as error:
-            # The boundary: nobody above can do what SystemExit and the like ask for.
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            # The boundary: nobody above can do what the last two ask for.
             logger().error("the connection of %s failed", client, exc_info=error)
-        finally:
-            link.end()
-            self._sessions.pop(link)
-            self._news.wake()
+        link.end()
+        self._sessions.pop(link)
+        self._news.wake()
 
     async def shutdown(self) -> None:
         """Send 1001 to every open WebSocket, and wait for their handlers.
