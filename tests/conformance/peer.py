@@ -64,6 +64,12 @@ def asyncio_server(port: int) -> None:
     asyncio.run(main())
 
 
+def twisted_server(port: int) -> None:
+    import windsock.twisted
+
+    windsock.twisted.run(app, host=HOST, port=port, config=CONFIG, started=lambda urls: None)
+
+
 def asgi_uvicorn(port: int) -> None:
     import uvicorn
 
@@ -117,6 +123,17 @@ def asyncio_client(url: str) -> None:
     asyncio.run(run_cases(windsock.asyncio.connect, url, "asyncio-client"))
 
 
+def twisted_client(url: str) -> None:
+    from twisted.internet.defer import ensureDeferred
+    from twisted.internet.task import react
+
+    import windsock.twisted
+
+    react(
+        lambda reactor: ensureDeferred(run_cases(windsock.twisted.connect, url, "twisted-client"))
+    )
+
+
 async def run_cases(connect: Callable[..., Any], url: str, agent: str) -> None:
     """Ask how many cases there are, and be the client of each."""
     async with connect(f"{url}/getCaseCount", config=CONFIG) as ws:
@@ -134,12 +151,14 @@ async def run_cases(connect: Callable[..., Any], url: str, agent: str) -> None:
 SERVERS: Final[dict[str, Callable[[int], None]]] = {
     "trio-server": trio_server,
     "asyncio-server": asyncio_server,
+    "twisted-server": twisted_server,
     "asgi-uvicorn": asgi_uvicorn,
     "asgi-hypercorn": asgi_hypercorn,
 }
 CLIENTS: Final[dict[str, Callable[[str], None]]] = {
     "trio-client": trio_client,
     "asyncio-client": asyncio_client,
+    "twisted-client": twisted_client,
 }
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import signal
 from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any, cast
 
-from OpenSSL import crypto
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.ssl import CertificateOptions
 from twisted.logger import (
@@ -27,32 +24,23 @@ from ._reactor import Reactor, as_reactor
 from ._server import serve
 from ._waiting import Waiters
 
-_CERTIFICATE: Final = re.compile(
-    rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL
-)
-
 
 def make_tls_context(cert: str, key: str) -> CertificateOptions:
-    """What `run` takes as its `ssl_context`, of a certificate chain and a key in two PEM files.
+    """What `serve` takes as `tls`, and `run` as `ssl_context`, of two PEM files.
+
+    Args:
+        cert: path of the certificate chain.
+        key: path of its private key.
 
     Raises:
-        OSError: a file cannot be read.
-        ValueError: there is no certificate in the first.
+        OpenSSL.SSL.Error: a file cannot be read, or is not what it should be.
     """
-    found = _CERTIFICATE.findall(_read(cert))
-    chain = [crypto.load_certificate(crypto.FILETYPE_PEM, pem) for pem in found]
-    if not chain:
-        raise ValueError(f"{cert} has no certificate")
-    return CertificateOptions(
-        privateKey=crypto.load_privatekey(crypto.FILETYPE_PEM, _read(key)),
-        certificate=chain[0],
-        extraCertChain=chain[1:],
-        acceptableProtocols=[b"http/1.1"],
-    )
-
-
-def _read(path: str) -> bytes:
-    return Path(path).read_bytes()
+    options = CertificateOptions(acceptableProtocols=[b"http/1.1"])
+    context: Any = cast(Any, options).getContext()
+    context.use_certificate_chain_file(cert)
+    context.use_privatekey_file(key)
+    context.check_privatekey()
+    return options
 
 
 def run(
@@ -67,7 +55,8 @@ def run(
 ) -> None:
     """Serve until SIGINT or SIGTERM, then shut down gracefully; a second signal ends at once.
 
-    It runs the process's reactor, which can be done once. Warnings and errors of Twisted go to `logging`.
+    It runs the process's reactor, which can be done once. Twisted's warnings and errors go to
+    `logging`.
 
     Args:
         ssl_context: what `make_tls_context` gave, or another that `serve` takes as `tls`.

@@ -16,13 +16,14 @@ from twisted.internet.protocol import ServerFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from windsock._unix_socket import unix_listener
-from windsock.core import App, Application, Config, as_app
+from windsock.core import Application, Config, as_app
 from windsock.core.app.address import Address, address_of
 from windsock.core.app.session import going_away, logger, serve_connection, server_channel
 
 from ._link import TwistedLink
-from ._reactor import ListeningPort, Reactor, as_reactor
+from ._reactor import ListeningPort, as_reactor
 from ._threads import home_of
+from ._unix_port import UnixPort
 from ._waiting import Waiters
 
 
@@ -184,40 +185,35 @@ async def serve(
     own = as_reactor(reactor)
     application = as_app(app)
     factory = WebSocketFactory(application, config=config, reactor=own)
+    outer = factory if tls is None else _with_tls(factory, tls, own)
     if unix is not None:
         with unix_listener(unix) as sock:
-            async with _serving(application, factory, [sock], tls, own) as server:
-                yield server
-        return
-    found = await home_of(own).to_thread(lambda: _resolve(host, port))
-    with _listening(found) as sockets:
-        async with _serving(application, factory, sockets, tls, own) as server:
-            yield server
+            async with application.running():
+                listening = UnixPort(sock, outer, own)
+                listening.startListening()
+                async with _running(Server(factory, [listening])) as server:
+                    yield server
+    else:
+        found = await home_of(own).to_thread(lambda: _resolve(host, port))
+        with _listening(found) as sockets:
+            async with application.running():
+                ports = [own.adoptStreamPort(s.fileno(), s.family, outer) for s in sockets]
+                for sock in sockets:
+                    sock.close()  # the ports have their own
+                async with _running(Server(factory, ports)) as server:
+                    yield server
 
 
 @asynccontextmanager
-async def _serving(
-    app: App,
-    factory: WebSocketFactory,
-    sockets: list[socket.socket],
-    tls: object | None,
-    reactor: Reactor,
-) -> AsyncGenerator[Server]:
-    outer: object = factory
-    if tls is not None:
-        secure: Any = tls
-        inner: Any = factory
-        clock: Any = reactor
-        outer = TLSMemoryBIOFactory(secure, False, inner, clock)
-    async with app.running():
-        ports = [reactor.adoptStreamPort(sock.fileno(), sock.family, outer) for sock in sockets]
-        for sock in sockets:
-            sock.close()  # the ports have their own
-        server = Server(factory, ports)
-        try:
-            yield server
-        finally:
-            await server.shutdown()
+async def _running(server: Server) -> AsyncGenerator[Server]:
+    try:
+        yield server
+    finally:
+        await server.shutdown()
+
+
+def _with_tls(factory: Any, tls: Any, reactor: Any) -> object:
+    return TLSMemoryBIOFactory(tls, False, factory, reactor)
 
 
 Resolved = list[tuple[int, Any]]
