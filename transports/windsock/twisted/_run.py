@@ -129,6 +129,8 @@ class _Command:
     async def _run(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             await main()
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # `run` raises it
+        except GeneratorExit:
+            raise  # the reactor has been told to crash, and nobody waits for this any more
+        except BaseException as error:  # the boundary to the reactor: `run` raises it
             self._error = error
         self._reactor.stop()

@@ -81,8 +81,10 @@ class WebSocketFactory(ServerFactory):
             await link.gone()
         except CancelledError:
             pass  # the shutdown did not wait for it any longer
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
-            # The boundary: nobody above can do what the last two ask for.
+        except GeneratorExit:
+            raise  # it is abandoned, as at the end of the process: there is nobody to tell
+        except BaseException as error:
+            # The boundary: nobody above can do what SystemExit and the like ask for.
             logger().error("the connection of %s failed", client, exc_info=error)
         link.end()
         self._sessions.pop(link)

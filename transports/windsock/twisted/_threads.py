@@ -95,7 +95,7 @@ class Home:
                     _settle(future, TimeoutError(f"not done within {timeout:g} s"))
                 else:
                     _settle(future, error)
-            except (Exception, SystemExit, KeyboardInterrupt) as error:  # the thread's boundary
+            except BaseException as error:  # the thread's boundary: whoever waits is told
                 _settle(future, error)
             else:
                 _settle(future, result=result)
