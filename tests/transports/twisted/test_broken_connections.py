@@ -29,9 +29,13 @@ async def receive(ws: WebSocket, seen: Observed) -> None:
 async def flood(ws: WebSocket, seen: Observed) -> None:
     await ws.accept()
     with pytest.raises(Disconnected) as end:
-        while True:
-            await ws.send(bytes(256 * 1024))
+        await send_forever(ws)
     seen.put((end.value.code, end.value.clean))
+
+
+async def send_forever(ws: WebSocket) -> None:
+    while True:
+        await ws.send(bytes(256 * 1024))
 
 
 async def be_elsewhere(ws: WebSocket, seen: Observed) -> None:
