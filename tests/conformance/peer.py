@@ -129,9 +129,10 @@ def twisted_client(url: str) -> None:
 
     import windsock.twisted
 
-    react(
-        lambda reactor: ensureDeferred(run_cases(windsock.twisted.connect, url, "twisted-client"))
-    )
+    def main(reactor: object) -> Any:
+        return ensureDeferred(run_cases(windsock.twisted.connect, url, "twisted-client"))
+
+    react(main)
 
 
 async def run_cases(connect: Callable[..., Any], url: str, agent: str) -> None:
