@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, TypeVar, cast
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
@@ -96,8 +97,8 @@ class TwistedLink(Protocol):
         self.secure = self.handshaking = is_tls(transport)
         self.peer, self.host = transport.getPeer(), transport.getHost()
         no_delay = getattr(transport, "setTcpNoDelay", None)
-        if no_delay is not None:
-            no_delay(True)
+        if no_delay is not None and isinstance(self.host, IPv4Address | IPv6Address):
+            no_delay(True)  # Unix sockets have the method, too, and fail in it
         transport.registerProducer(self, True)
         self._arm_timer()
         if self._connected is not None:
