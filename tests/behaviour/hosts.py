@@ -6,7 +6,7 @@ import contextlib
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 import windsock.asgi
 import windsock.asyncio
+import windsock.threads
 import windsock.trio
 from windsock.core import App, Config
 
@@ -110,6 +111,15 @@ def _asyncio(name: str, config: Config, *, uvloop: bool) -> Iterator[Running]:
         yield _Server(WireSite(name, config, app, address), shutdown)
 
 
+@contextlib.contextmanager
+def _threads(name: str, config: Config) -> Iterator[Running]:
+    app = Switchboard()
+    with ThreadPoolExecutor(1) as pool, windsock.threads.serve(app, config=config) as server:
+        address = server.addresses[0]
+        assert isinstance(address, tuple)
+        yield _Server(WireSite(name, config, app, address), lambda: pool.submit(server.shutdown))
+
+
 def _asgi(app: App, config: Config) -> Any:
     return windsock.asgi.ASGI(app, config=config)
 
@@ -192,11 +202,12 @@ HOSTS: Final[dict[str, Start]] = {
     "trio": lambda config: _trio("trio", config),
     "asyncio": lambda config: _asyncio("asyncio", config, uvloop=False),
     "asyncio+uvloop": lambda config: _asyncio("asyncio+uvloop", config, uvloop=True),
+    "threads": lambda config: _threads("threads", config),
     "uvicorn": lambda config: _uvicorn("uvicorn", config),
     "hypercorn-asyncio": lambda config: _hypercorn("hypercorn-asyncio", config, worker="asyncio"),
     "hypercorn-trio": lambda config: _hypercorn("hypercorn-trio", config, worker="trio"),
     "memory": lambda config: _memory("memory", config),
 }
 
-NATIVE: Final = frozenset({"trio", "asyncio", "asyncio+uvloop"})
+NATIVE: Final = frozenset({"trio", "asyncio", "asyncio+uvloop", "threads"})
 """Hosts that are windsock's own servers, so that it owns the frames."""

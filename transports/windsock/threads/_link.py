@@ -84,6 +84,7 @@ class ThreadsLink:
         self._eof = False
         self._sending_shut = False
         self._waiting = 0
+        self._due = _NEVER
         # What only the I/O thread changes.
         self._watched = 0
         self._timer: Timer | None = None
@@ -242,13 +243,13 @@ class ThreadsLink:
         return wanted
 
     def _needs_turn(self) -> bool:
-        if self._watched != self._wanted_events():
-            return True
-        return self._connection.deadline_moved and self._due() < self._timer_due
+        if self._connection.deadline_moved:
+            self._look_at_deadline()
+        return self._due < self._timer_due or self._watched != self._wanted_events()
 
-    def _due(self) -> float:
+    def _look_at_deadline(self) -> None:
         due = self._connection.deadline()
-        return _NEVER if due is None else due
+        self._due = _NEVER if due is None else due
 
     def _request_turn(self) -> None:
         if not self._is_closed:
@@ -326,12 +327,12 @@ class ThreadsLink:
             self._turn_due = True
             self._io.call(lambda: self._turn(READ | WRITE))
         if self._timer is None or self._connection.deadline_moved:
-            due = self._due()
-            if due < self._timer_due:  # a timer that comes too early looks again
-                if self._timer is not None:
-                    self._timer.cancel()
-                self._timer_due = due
-                self._timer = self._io.call_at(due, self._time_is_up)
+            self._look_at_deadline()
+        if self._due < self._timer_due:  # a timer that comes too early looks again
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_due = self._due
+            self._timer = self._io.call_at(self._due, self._time_is_up)
 
     def _close(self) -> None:
         self._is_closed = True
