@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import ModuleType
 from typing import Any
 
@@ -14,12 +15,20 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 import windsock.asyncio
+import windsock.threads
 import windsock.trio
-from windsock.core import Config, Disconnected, HandshakeError, LocalProtocolError, WebSocket
+from windsock.core import (
+    BlockingWebSocket,
+    Config,
+    Disconnected,
+    HandshakeError,
+    LocalProtocolError,
+)
 
+from .exceptions import WITHOUT_TASKS
 from .peer import Close, frame
 from .raw_server import RawServer, switching
-from .sync import TIMEOUT, Gate, Observed
+from .sync import TIMEOUT, Gate, Observed, pause
 
 CLIENTS: dict[str, tuple[ModuleType, str, dict[str, Any]]] = {
     "trio": (windsock.trio, "trio", {}),
@@ -28,23 +37,93 @@ CLIENTS: dict[str, tuple[ModuleType, str, dict[str, Any]]] = {
 }
 
 
-class Client:
-    """A transport's `connect`, and its event loop in a thread."""
+class Client(ABC):
+    """A transport's `connect`, and what runs it beside the test."""
+
+    connect: Callable[..., AbstractAsyncContextManager[Any]]
+
+    @abstractmethod
+    def start(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> Future[Any]:
+        """Run a coroutine function; the future has its result."""
+
+    @abstractmethod
+    async def give_up_receiving(self, ws: Any, seconds: float) -> None:
+        """Receive, but not for longer than some seconds."""
+
+
+class LoopClient(Client):
+    """On an event loop in a thread."""
 
     def __init__(self, transport: ModuleType, portal: BlockingPortal) -> None:
-        self.connect: Callable[..., AbstractAsyncContextManager[WebSocket]] = transport.connect
+        self.connect = transport.connect
         self._portal = portal
 
     def start(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> Future[Any]:
-        """Run a coroutine function; the future has its result."""
         return self._portal.start_task_soon(function)
 
+    async def give_up_receiving(self, ws: Any, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            await ws.receive()
 
-@pytest.fixture(params=CLIENTS)
+
+class BlockingClient(Client):
+    """Without an event loop: coroutines that block."""
+
+    def __init__(self, pool: Executor) -> None:
+        self._pool = pool
+
+    def start(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> Future[Any]:
+        def run() -> Any:
+            with pytest.raises(StopIteration) as done:
+                function().send(None)
+            return done.value.value
+
+        return self._pool.submit(run)
+
+    @asynccontextmanager
+    async def connect(self, uri: str, **options: Any) -> AsyncIterator[BlockingCoroutines]:
+        with windsock.threads.connect(uri, **options) as ws:
+            yield BlockingCoroutines(ws)
+
+    async def give_up_receiving(self, ws: Any, seconds: float) -> None:
+        with pytest.raises(TimeoutError):
+            await ws.receive(timeout=seconds)
+
+
+class BlockingCoroutines:
+    """The methods of a BlockingWebSocket as coroutines."""
+
+    def __init__(self, ws: BlockingWebSocket) -> None:
+        self._ws = ws
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._ws, name)
+        if not callable(found):
+            return found
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            return found(*args, **kwargs)
+
+        return call
+
+    def __aiter__(self) -> BlockingCoroutines:
+        return self
+
+    async def __anext__(self) -> Any:
+        for message in self._ws:
+            return message
+        raise StopAsyncIteration
+
+
+@pytest.fixture(params=[*CLIENTS, "threads"])
 def client(request: pytest.FixtureRequest) -> Iterator[Client]:
+    if request.param == "threads":
+        with ThreadPoolExecutor(1) as pool:
+            yield BlockingClient(pool)
+        return
     transport, backend, options = CLIENTS[request.param]
     with start_blocking_portal(backend, options) as portal:
-        yield Client(transport, portal)
+        yield LoopClient(transport, portal)
         portal.start_task_soon(portal.stop, True).result(TIMEOUT)
 
 
@@ -343,8 +422,8 @@ def test_pings_are_answered_and_a_gone_server_is_noticed_though_nobody_reads(
 
     async def use() -> None:
         async with client.connect(server.url) as ws:
-            while not ws.closed:  # noqa: ASYNC110  # such users exist, and must be served
-                await anyio.sleep(0.01)
+            while not ws.closed:  # such users exist, and must be served
+                await pause(0.01)
             seen.put(ws.code)
 
     used = client.start(use)
@@ -380,8 +459,7 @@ def test_a_cancelled_receive_loses_nothing(client: Client, server: RawServer) ->
 
     async def use() -> list[str | bytes]:
         async with client.connect(server.url) as ws:
-            with anyio.move_on_after(0.02):
-                await ws.receive()
+            await client.give_up_receiving(ws, 0.02)
             await ws.send("cancelled")
             await gate.wait()
             return [await ws.receive() for _ in range(3)]
@@ -399,6 +477,9 @@ def test_a_cancelled_receive_loses_nothing(client: Client, server: RawServer) ->
 
 
 def test_a_cancelled_client_says_that_it_goes_away(client: Client, server: RawServer) -> None:
+    if isinstance(client, BlockingClient):
+        pytest.skip(f"threads: {WITHOUT_TASKS['threads']}")
+
     async def use() -> str:
         with anyio.move_on_after(0.1):
             async with client.connect(server.url) as ws:
