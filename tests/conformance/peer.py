@@ -64,6 +64,13 @@ def asyncio_server(port: int) -> None:
     asyncio.run(main())
 
 
+def threads_server(port: int) -> None:
+    import windsock.threads
+
+    with windsock.threads.serve(app, HOST, port, config=CONFIG) as server:
+        server.serve_forever()
+
+
 def asgi_uvicorn(port: int) -> None:
     import uvicorn
 
@@ -131,15 +138,33 @@ async def run_cases(connect: Callable[..., Any], url: str, agent: str) -> None:
             print(f"case {case}: {exc!r}", flush=True)
 
 
+def threads_client(url: str) -> None:
+    """The same on threads."""
+    from windsock.threads import connect
+
+    with connect(f"{url}/getCaseCount", config=CONFIG) as ws:
+        count = json.loads(ws.receive_text())
+    for case in range(1, count + 1):
+        path = f"runCase?case={case}&agent=threads-client"
+        try:
+            with connect(f"{url}/{path}", config=CONFIG) as ws:
+                for message in ws:
+                    ws.send(message)
+        except WindsockError as exc:
+            print(f"case {case}: {exc!r}", flush=True)
+
+
 SERVERS: Final[dict[str, Callable[[int], None]]] = {
     "trio-server": trio_server,
     "asyncio-server": asyncio_server,
+    "threads-server": threads_server,
     "asgi-uvicorn": asgi_uvicorn,
     "asgi-hypercorn": asgi_hypercorn,
 }
 CLIENTS: Final[dict[str, Callable[[str], None]]] = {
     "trio-client": trio_client,
     "asyncio-client": asyncio_client,
+    "threads-client": threads_client,
 }
 
 

@@ -84,6 +84,17 @@ def _asyncio(directory: Directory, ipv6: bool, *, uvloop: bool) -> Iterator[Plac
 
 
 @contextlib.contextmanager
+def _threads(directory: Directory, ipv6: bool) -> Iterator[Places]:
+    import windsock.threads
+
+    with ExitStack() as stack:
+        yield {
+            kind: _place(kind, stack.enter_context(windsock.threads.serve(app, **options)))
+            for kind, options in _variants(directory, ipv6).items()
+        }
+
+
+@contextlib.contextmanager
 def _uvicorn(directory: Directory, ipv6: bool, *, ws: str) -> Iterator[Places]:
     import windsock.asgi
 
@@ -113,6 +124,7 @@ OUR_SERVERS: Final[dict[str, Start]] = {
     "trio": _trio,
     "asyncio": functools.partial(_asyncio, uvloop=False),
     "asyncio+uvloop": functools.partial(_asyncio, uvloop=True),
+    "threads": _threads,
     "uvicorn-websockets": functools.partial(_uvicorn, ws="websockets-sansio"),
     "uvicorn-wsproto": functools.partial(_uvicorn, ws="wsproto"),
 }

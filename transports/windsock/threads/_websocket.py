@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from windsock.core import WebSocket
 
-# They are made of others, and JSON may take its time, for which the lock is not to be held.
+# Made of others; and while JSON takes its time, the lock is not to be held.
 _UNLOCKED: Final = frozenset({"receive_json", "send_json"})
 
 
@@ -18,17 +18,22 @@ class ThreadsWebSocket(WebSocket):
 
     __slots__ = ()
 
+    @classmethod
+    def lock_coroutines(cls) -> None:
+        """Override every public coroutine function of `WebSocket` by itself, with the lock."""
+        for name, found in vars(WebSocket).items():
+            public = not name.startswith("_") or name.startswith("__")
+            if public and name not in _UNLOCKED and inspect.iscoroutinefunction(found):
+                setattr(cls, name, cls._locked(found))
 
-def _locked(method: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
-    @functools.wraps(method)
-    async def locked(self: ThreadsWebSocket, *args: Any, **kwargs: Any) -> Any:
-        with self._link.mutex:
-            return await method(self, *args, **kwargs)
+    @staticmethod
+    def _locked(method: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        async def locked(self: ThreadsWebSocket, *args: Any, **kwargs: Any) -> Any:
+            with self._link.mutex:
+                return await method(self, *args, **kwargs)
 
-    return locked
+        return locked
 
 
-for _name, _method in list(vars(WebSocket).items()):
-    public = not _name.startswith("_") or _name.startswith("__a")
-    if public and _name not in _UNLOCKED and inspect.iscoroutinefunction(_method):
-        setattr(ThreadsWebSocket, _name, _locked(_method))
+ThreadsWebSocket.lock_coroutines()
