@@ -114,7 +114,14 @@ def _asyncio(name: str, config: Config, *, uvloop: bool) -> Iterator[Running]:
 @contextlib.contextmanager
 def _threads(name: str, config: Config) -> Iterator[Running]:
     app = Switchboard()
-    with ThreadPoolExecutor(1) as pool, windsock.threads.serve(app, config=config) as server:
+    options = {}
+    if config.max_worker_threads != Config().max_worker_threads:
+        # Here every connection has a thread, whatever its handler is.
+        options["max_connections"] = config.max_worker_threads
+    with (
+        ThreadPoolExecutor(1) as pool,
+        windsock.threads.serve(app, config=config, **options) as server,
+    ):
         address = server.addresses[0]
         assert isinstance(address, tuple)
         yield _Server(WireSite(name, config, app, address), lambda: pool.submit(server.shutdown))

@@ -61,7 +61,7 @@ def beside(function: Callable[[], T]) -> Future[T]:
 
 def blocking(ws: WebSocket) -> BlockingWebSocket:
     """For plain functions in a handler."""
-    return BlockingWebSocket(ws, ws._link)
+    return BlockingWebSocket(ws, ws.link)
 
 
 def until(true: Callable[[], bool], what: str) -> None:

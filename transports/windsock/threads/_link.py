@@ -48,6 +48,7 @@ class ThreadsLink:
 
     capabilities = Capabilities()
     checkpoints = False
+    threaded = True
 
     def __init__(
         self,
@@ -79,7 +80,6 @@ class ThreadsLink:
         self._secured = secured
         self._opened = opened
         self._closed = closed
-        self._write_high_water = channel.config.write_high_water
         self._unsent = _NOTHING
         self._eof = False
         self._sending_shut = False
@@ -118,7 +118,8 @@ class ThreadsLink:
             self._waiting -= 1
 
     async def drain(self) -> None:
-        while self._connection.backlog >= self._write_high_water and not self.channel.ended:
+        high_water = self.channel.config.write_high_water
+        while self._connection.backlog >= high_water and not self.channel.ended:
             await self.wait()
 
     def flush_soon(self) -> None:

@@ -26,8 +26,7 @@ from windsock.core import (
     as_app,
 )
 from windsock.core.app.address import Address, address_of
-from windsock.core.app.channel import Channel
-from windsock.core.app.session import going_away, logger, serve_connection
+from windsock.core.app.session import going_away, logger, serve_connection, server_channel
 
 from ._coroutines import complete, entered, explain
 from ._io import IOThread
@@ -149,9 +148,8 @@ class Server:
         except OSError:
             sock.close()
             return True  # it has gone already
-        connection = ServerConnection(self._config, now=monotonic())
         link = ThreadsLink(
-            Channel(connection, self._config),
+            server_channel(self._config, now=monotonic()),
             stream,
             self._io,
             secured=self._ssl_context is None,
@@ -177,10 +175,10 @@ class Server:
             crowded = len(self._handlers) >= self._max_connections
             if not crowded:
                 self._handlers[thread] = link
-            warn = crowded and not self._crowded
+            news = crowded and not self._crowded
             self._crowded = crowded
-        if warn:
-            logger().warning("there are %d connections: refusing more", self._max_connections)
+        if news:
+            logger().info("refusing more than %d connections", self._max_connections)
         if crowded:
             _refuse(link)
             return
@@ -233,7 +231,8 @@ def _refuse(link: ThreadsLink) -> None:
         answer = connection.reject
     elif connection.state is not State.RESPONDING:
         return  # the client has gone already
-    answer(503, [("Content-Type", "text/plain")], b"too many connections", now=link.now())
+    fields = [("Content-Type", "text/plain"), ("Retry-After", "1")]
+    answer(503, fields, b"too many connections\n", now=link.now())
     link.channel.settle(link)
 
 
@@ -243,6 +242,10 @@ class _Explaining(App):
     def __init__(self, app: App) -> None:
         super().__init__()
         self._app = app
+
+    @property
+    def judges_origins(self) -> bool:
+        return self._app.judges_origins
 
     async def handle_websocket(self, ws: WebSocket) -> None:
         try:

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from windsock.core import WebSocket
 
-# Made of others; and while JSON takes its time, the lock is not to be held.
-_UNLOCKED: Final = frozenset({"receive_json", "send_json"})
+# It does all else by `_send`, and while its codec takes its time, the lock is not to be held.
+_UNLOCKED: Final = "send_json"
 
 
 class ThreadsWebSocket(WebSocket):
@@ -18,12 +18,16 @@ class ThreadsWebSocket(WebSocket):
 
     __slots__ = ()
 
+    def configure(self, **options: Any) -> None:
+        with self._link.mutex:
+            super().configure(**options)
+
     @classmethod
     def lock_coroutines(cls) -> None:
-        """Override every public coroutine function of `WebSocket` by itself, with the lock."""
+        """Override all coroutine functions that are called from outside: the same, but locked."""
         for name, found in vars(WebSocket).items():
-            public = not name.startswith("_") or name.startswith("__")
-            if public and name not in _UNLOCKED and inspect.iscoroutinefunction(found):
+            used = name == "_send" or not name.startswith("_") or name.startswith("__")
+            if used and name != _UNLOCKED and inspect.iscoroutinefunction(found):
                 setattr(cls, name, cls._locked(found))
 
     @staticmethod
