@@ -20,7 +20,7 @@ from windsock.core.protocol.uri import WebSocketURI, parse_uri
 from ._coroutines import entered
 from ._io import IOThread
 from ._link import ThreadsLink
-from ._stream import ByteStream, SocketStream, TLSStream, make_ready
+from ._stream import ByteStream, SocketStream, TLSStream, make_ready, wrap_tls
 from ._websocket import ThreadsWebSocket
 
 # Seconds in which the I/O thread closes a socket, which takes it no time.
@@ -92,7 +92,7 @@ def _open_stream(
             context = ssl_context or ssl.create_default_context()
             sock.settimeout(_left(deadline))
             # The timeout is one for the whole handshake.
-            sock = context.wrap_socket(sock, server_hostname=uri.host)
+            sock = wrap_tls(sock, context, server_hostname=uri.host)
         make_ready(sock)
     except BaseException:  # an interrupt, too: nobody else could close it
         sock.close()

@@ -6,7 +6,7 @@ import contextlib
 import selectors
 import socket
 import ssl
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 READ: Final = selectors.EVENT_READ
 WRITE: Final = selectors.EVENT_WRITE
@@ -158,10 +158,16 @@ def wrap_accepted(sock: socket.socket, context: ssl.SSLContext | None) -> ByteSt
         make_ready(sock)
         if context is None:
             return SocketStream(sock)
-        return TLSStream(context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False))
+        return TLSStream(wrap_tls(sock, context, server_side=True, do_handshake_on_connect=False))
     except OSError:
         sock.close()
         raise
+
+
+def wrap_tls(sock: socket.socket, context: ssl.SSLContext, **options: Any) -> ssl.SSLSocket:
+    """`context.wrap_socket(sock, **options)`. Raises OSError."""
+    sock.getpeername()  # where that fails, wrap_socket may not close what it has taken
+    return context.wrap_socket(sock, **options)
 
 
 def make_ready(sock: socket.socket) -> None:
