@@ -24,7 +24,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect, unix_connect
 from websockets.typing import Origin
 
-TRANSPORTS = ["trio", "asyncio"]
+TRANSPORTS = ["trio", "asyncio", "threads"]
 DEADLINE = 20.0  # seconds for anything that a process is waited for
 
 ECHO = """
@@ -39,14 +39,20 @@ async def echo(ws):
             await ws.send(message)
 """
 
-STUCK = """
-import {transport}
+_STUCK = """
+import {module}
 
 async def app(ws):
     await ws.accept()
     await ws.send("here")
-    await {sleep}
+    {sleep}
 """
+
+STUCK = {
+    "trio": _STUCK.format(module="trio", sleep="await trio.sleep_forever()"),
+    "asyncio": _STUCK.format(module="asyncio", sleep="await asyncio.sleep(3600)"),
+    "threads": _STUCK.format(module="time", sleep="time.sleep(3600)"),
+}
 
 
 class Command:
@@ -205,8 +211,7 @@ def test_signals_end_it_gracefully(folder: Path, transport: str, number: signal.
 def test_handlers_that_do_not_end_hold_up_the_shutdown_for_a_bounded_time(
     tmp_path: Path, transport: str
 ) -> None:
-    sleep = "trio.sleep_forever()" if transport == "trio" else "asyncio.sleep(3600)"
-    tmp_path.joinpath("stuck.py").write_text(STUCK.format(transport=transport, sleep=sleep))
+    tmp_path.joinpath("stuck.py").write_text(STUCK[transport])
     options = ["--transport", transport, "--port", "0", "--shutdown-timeout", "0.1"]
     with running("serve", "stuck", *options, cwd=tmp_path) as command:
         with connect(websocket_url(command.url(), "/")) as ws:
@@ -217,8 +222,7 @@ def test_handlers_that_do_not_end_hold_up_the_shutdown_for_a_bounded_time(
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_second_interrupt_ends_it_at_once(tmp_path: Path, transport: str) -> None:
-    sleep = "trio.sleep_forever()" if transport == "trio" else "asyncio.sleep(3600)"
-    tmp_path.joinpath("stuck.py").write_text(STUCK.format(transport=transport, sleep=sleep))
+    tmp_path.joinpath("stuck.py").write_text(STUCK[transport])
     options = ["--transport", transport, "--port", "0", "--shutdown-timeout", "3600"]
     with running("serve", "stuck", *options, cwd=tmp_path) as command:
         with connect(websocket_url(command.url(), "/")) as ws:
@@ -525,7 +529,11 @@ def test_another_package_brings_a_transport(folder: Path, plugin: Path) -> None:
         (["--transport", "wingless"], 2, "pip install 'pigeons[wingless]'"),
         (["--transport", "other"], 2, "'other' cannot be imported: No module named 'feathers'"),
         (["--transport", "empty"], 2, "'empty' is broken: empty has no function run"),
-        (["--transport", "none"], 2, "there are: asyncio, empty, other, pigeon, trio, wingless"),
+        (
+            ["--transport", "none"],
+            2,
+            "there are: asyncio, empty, other, pigeon, threads, trio, wingless",
+        ),
         (["--transport", "pigeon", "--port", "80"], 1, "port 80 of 127.0.0.1 is not permitted"),
         (
             ["--transport", "pigeon", "--port", "6000"],

@@ -128,7 +128,7 @@ class Server:
         self._io.stop()
         with self._changed:
             busy = len(self._handlers.keys() - {threading.current_thread()})
-        if busy:
+        if busy and grace:  # else it was to end at once
             logger().warning("shut down, but the handlers of %d connections still run", busy)
 
     # The I/O thread
