@@ -128,3 +128,15 @@ def test_the_address_is_free_again() -> None:
         polite(url(server))
     with windsock.threads.serve(handler, *tcp_address(server)) as again:
         polite(url(again))
+
+
+def test_a_client_for_which_there_is_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with windsock.threads.serve(handler) as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", fail)
+            with pytest.raises(RuntimeError, match="can't start new thread"):
+                polite(url(server))
+        polite(url(server))

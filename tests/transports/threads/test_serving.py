@@ -368,3 +368,45 @@ def test_handlers_that_wait_for_one_another() -> None:
         for peer in peers:
             with peer.result(DEADLINE) as opened:
                 assert opened.receive() == "met"
+
+
+def test_tcp_ends_with_the_response_though_the_client_has_shut_its_side() -> None:
+    app, gate, seen = App(), Gate(), Observed()
+
+    @app.http("/")
+    async def page(request: Request) -> Response:
+        seen.put("asked")
+        await gate.wait()
+        return Response("answered")
+
+    with windsock.threads.serve(app) as server, dial(server) as peer:
+        peer.send_raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        peer.hang_up()
+        assert seen.get() == "asked"
+        (link,) = server._links
+        until(lambda: link._eof, "the end was not read")
+        gate.open()
+        began = time.monotonic()
+        assert peer.read_answer().body == b"answered"
+        assert peer.ended()
+        until(lambda: not server._links, "the socket is still open")
+        assert time.monotonic() - began < 1
+
+
+def test_accepting_fails_for_good(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever the reason: it is tried now and then."""
+    attempts = []
+
+    def fail(sock: socket.socket) -> object:
+        attempts.append(time.monotonic())
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(windsock.threads._listeners, "_RETRY_AFTER", 0.1)
+    with windsock.threads.serve(echo) as server:
+        monkeypatch.setattr(socket.socket, "accept", fail)
+        with dial(server):
+            until(lambda: len(attempts) == 4, "it was given up")
+    assert attempts[3] - attempts[0] >= 0.3
+    assert "Invalid argument" in caplog.text

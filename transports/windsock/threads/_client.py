@@ -61,11 +61,11 @@ def connect(
     channel = client_channel(
         parsed, subprotocols=subprotocols, headers=headers, config=config, now=now
     )
-    try:
-        stream = _open_stream(parsed, ssl_context, unix, sock, now + config.open_timeout)
-    except TimeoutError:
-        raise TimeoutError(f"no connection to {uri} within {config.open_timeout:g} s") from None
     with _shared.io() as io:
+        try:
+            stream = _open_stream(parsed, ssl_context, unix, sock, now + config.open_timeout)
+        except TimeoutError:
+            raise TimeoutError(f"no connection to {uri} within {config.open_timeout:g} s") from None
         link = ThreadsLink(channel, stream, io)
         link.start()
         try:
@@ -178,8 +178,9 @@ class _Shared:
         """The thread, started by its first user and stopped by its last."""
         with self._lock:
             if self._io is None:
-                self._io = IOThread("windsock clients")
-                self._io.start()
+                io = IOThread("windsock clients")
+                io.start()
+                self._io = io
             self._users += 1
             io = self._io
         try:

@@ -56,8 +56,12 @@ class IOThread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+        """Begin. Raises RuntimeError where the system has no more threads."""
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self.abandon()
+            raise
 
     def call(self, function: Callable[[], None]) -> None:
         """Have `function` called on this thread, soon."""

@@ -244,6 +244,8 @@ class ThreadsLink:
         return wanted
 
     def _needs_turn(self) -> bool:
+        if self.channel.finished:
+            return True  # it is for the I/O thread to close the socket
         if self._connection.deadline_moved:
             self._look_at_deadline()
         return self._due < self._timer_due or self._watched != self._wanted_events()

@@ -22,7 +22,8 @@ _BATCH: Final = 64
 # Seconds before accepting is tried again where the system could not.
 _RETRY_AFTER: Final = 1.0
 
-_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+# Only that one client is at fault (accept(2)).
+_GONE: Final = frozenset({errno.ECONNABORTED, errno.ECONNRESET, errno.EPROTO, errno.EPERM})
 
 
 def open_listeners(host: str | None, port: int, *, reuse_port: bool) -> list[socket.socket]:
@@ -106,12 +107,13 @@ class Listener:
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno in _EXHAUSTED:
-                    logger().error("cannot accept: %s; trying again in a moment", error)
-                    self._watch(0)
-                    self._io.call_at(self._io.now() + _RETRY_AFTER, self.resume)
-                    return
-                continue  # that client has gone again
+                if error.errno in _GONE:
+                    continue
+                # Files or memory are used up, most likely, and will be for a moment.
+                logger().error("cannot accept: %s; trying again in a moment", error)
+                self._watch(0)
+                self._io.call_at(self._io.now() + _RETRY_AFTER, self.resume)
+                return
             if not self._accepted(sock, address):
                 self._watch(0)
                 return
