@@ -214,6 +214,29 @@ def test_one_receiver_that_gives_up_leaves_the_other_receiving() -> None:
         assert other.result(DEADLINE) == "one"
 
 
+def test_an_interrupt_in_a_send_ends_the_websocket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The frame may be torn, so nothing must follow it."""
+    send = windsock.threads._stream.SocketStream.send
+
+    def interrupted(stream: Any, data: bytes) -> int:
+        if len(data) > 10_000:
+            send(stream, data[:5000])
+            raise KeyboardInterrupt
+        return send(stream, data)
+
+    def use() -> None:
+        with pytest.raises(KeyboardInterrupt), windsock.threads.connect(raw.url) as ws:
+            ws.send(bytes(20_000))
+
+    monkeypatch.setattr(windsock.threads._stream.SocketStream, "send", interrupted)
+    with RawServer() as raw:
+        used = beside(use)
+        peer = raw.accept()
+        peer.upgrade()
+        assert peer.receive() == Close(1006)
+        used.result(DEADLINE)
+
+
 def test_an_interrupt_in_the_body_closes_1001() -> None:
     def use() -> None:
         with pytest.raises(KeyboardInterrupt), windsock.threads.connect(raw.url):

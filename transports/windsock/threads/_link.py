@@ -132,8 +132,7 @@ class ThreadsLink:
             self._condition.notify_all()
 
     def resume_reading(self) -> None:
-        if not self._turn_due and self._watched != self._wanted_events():
-            self._request_turn()
+        self.flush_soon()  # which looks for everything that the I/O thread is to do
 
     async def to_thread(self, function: Callable[[], T]) -> T:
         return function()
@@ -197,6 +196,10 @@ class ThreadsLink:
             self._read_last_words()
             self._lose()
             return
+        except BaseException:
+            # An interrupt: how much was written is not known, and nothing may follow a torn frame.
+            self._lose()
+            raise
         if self._unsent:
             connection.unsent(len(self._unsent), monotonic())
         elif waited or connection.state is not _OPEN:
