@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from types import ModuleType
 from typing import Any
 
@@ -18,13 +18,13 @@ import windsock.asyncio
 import windsock.threads
 import windsock.trio
 from windsock.core import (
-    BlockingWebSocket,
     Config,
     Disconnected,
     HandshakeError,
     LocalProtocolError,
 )
 
+from .blocking import connect_blocking
 from .exceptions import WITHOUT_TASKS
 from .peer import Close, frame
 from .raw_server import RawServer, switching
@@ -70,6 +70,7 @@ class BlockingClient(Client):
     """Without an event loop: coroutines that block."""
 
     def __init__(self, pool: Executor) -> None:
+        self.connect = connect_blocking
         self._pool = pool
 
     def start(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> Future[Any]:
@@ -80,39 +81,9 @@ class BlockingClient(Client):
 
         return self._pool.submit(run)
 
-    @asynccontextmanager
-    async def connect(self, uri: str, **options: Any) -> AsyncIterator[BlockingCoroutines]:
-        with windsock.threads.connect(uri, **options) as ws:
-            yield BlockingCoroutines(ws)
-
     async def give_up_receiving(self, ws: Any, seconds: float) -> None:
         with pytest.raises(TimeoutError):
             await ws.receive(timeout=seconds)
-
-
-class BlockingCoroutines:
-    """The methods of a BlockingWebSocket as coroutines."""
-
-    def __init__(self, ws: BlockingWebSocket) -> None:
-        self._ws = ws
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._ws, name)
-        if not callable(found):
-            return found
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            return found(*args, **kwargs)
-
-        return call
-
-    def __aiter__(self) -> BlockingCoroutines:
-        return self
-
-    async def __anext__(self) -> Any:
-        for message in self._ws:
-            return message
-        raise StopAsyncIteration
 
 
 @pytest.fixture(params=[*CLIENTS, "threads"])
