@@ -11,7 +11,7 @@ import pytest
 import windsock.threads
 from tests.behaviour.peer import Close
 from tests.behaviour.raw_server import RawServer
-from tests.behaviour.sync import Observed
+from tests.behaviour.sync import Gate, Observed
 from tests.transports.handlers import echo
 from windsock.core import BlockingWebSocket, Disconnected, WebSocket
 
@@ -249,3 +249,27 @@ def test_an_interrupt_in_the_body_closes_1001() -> None:
         assert peer.receive() == Close(1001)
         peer.dispose()
         used.result(DEADLINE)
+
+
+def test_what_the_peer_said_last_is_heard_though_writing_fails_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told, gate = Observed(), Gate()
+
+    def fail(stream: object, data: bytes) -> int:
+        raise BrokenPipeError
+
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        with ws.link.mutex:  # so that nobody reads it now
+            told.put("accepted")
+            await gate.wait()
+            monkeypatch.setattr(windsock.threads._stream.SocketStream, "send", fail)
+            await ws.send("to nobody")
+        told.put(ws.code)
+
+    with windsock.threads.serve(handler) as server, open_peer(server) as peer:
+        assert told.get() == "accepted"
+        peer.close(4000)
+        gate.open()
+        assert told.get() == 4000
