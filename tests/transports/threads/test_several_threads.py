@@ -15,7 +15,7 @@ from tests.behaviour.sync import Gate, Observed
 from tests.transports.handlers import echo
 from windsock.core import BlockingWebSocket, Disconnected, WebSocket
 
-from .running import DEADLINE, beside, blocking, open_peer, until_waiting, url
+from .running import DEADLINE, beside, blocking, open_peer, until, until_waiting, url
 
 AT_ONCE = 0.1
 """Seconds in which whoever blocks is told."""
@@ -52,8 +52,7 @@ def test_close_wakes_a_receive_though_the_peer_does_not_answer() -> None:
         opened: list[BlockingWebSocket] = []
         used = beside(use)
         accepted.result(DEADLINE).upgrade()
-        while not opened:
-            time.sleep(0.001)
+        until(lambda: bool(opened), "it did not open")
         until_waiting(opened[0])
         began = time.monotonic()
         opened[0].close(4000)
@@ -76,8 +75,7 @@ def test_close_wakes_the_handler_of_another_connection() -> None:
             await waiting[0].close(4001)
 
     with windsock.threads.serve(handler) as server, open_peer(server, "/wait") as one:
-        while not waiting:
-            time.sleep(0.001)
+        until(lambda: bool(waiting), "it did not open")
         with open_peer(server, "/close"):
             began = told.get()
             code, when = told.get()
@@ -97,8 +95,7 @@ def test_shutdown_wakes_whoever_receives() -> None:
 
     with windsock.threads.serve(handler) as server:
         peers = [open_peer(server) for _ in range(5)]
-        while len(waiting) < 5:
-            time.sleep(0.001)
+        until(lambda: len(waiting) == 5, "not all have opened")
         for ws in waiting:
             until_waiting(ws)
         began = time.monotonic()
@@ -190,8 +187,7 @@ def test_handlers_send_to_one_another() -> None:
 
     with windsock.threads.serve(handler) as server:
         peers = [open_peer(server) for _ in range(6)]
-        while len(everyone) < 6:
-            time.sleep(0.001)
+        until(lambda: len(everyone) == 6, "not all have opened")
         for number, peer in enumerate(peers):
             for count in range(20):
                 peer.send(f"{number}:{count}")
