@@ -6,7 +6,7 @@ import contextlib
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 import windsock.asgi
 import windsock.asyncio
+import windsock.threads
 import windsock.trio
 import windsock.twisted
 from tests import reactor_thread
@@ -122,6 +123,18 @@ def _twisted(name: str, config: Config) -> Iterator[Running]:
         yield _Server(site, lambda: reactor_thread.start(server.shutdown))
 
 
+@contextlib.contextmanager
+def _threads(name: str, config: Config) -> Iterator[Running]:
+    app = Switchboard()
+    with (
+        ThreadPoolExecutor(1) as pool,
+        windsock.threads.serve(app, config=config) as server,
+    ):
+        address = server.addresses[0]
+        assert isinstance(address, tuple)
+        yield _Server(WireSite(name, config, app, address), lambda: pool.submit(server.shutdown))
+
+
 def _asgi(app: App, config: Config) -> Any:
     return windsock.asgi.ASGI(app, config=config)
 
@@ -205,11 +218,12 @@ HOSTS: Final[dict[str, Start]] = {
     "asyncio": lambda config: _asyncio("asyncio", config, uvloop=False),
     "asyncio+uvloop": lambda config: _asyncio("asyncio+uvloop", config, uvloop=True),
     "twisted": lambda config: _twisted("twisted", config),
+    "threads": lambda config: _threads("threads", config),
     "uvicorn": lambda config: _uvicorn("uvicorn", config),
     "hypercorn-asyncio": lambda config: _hypercorn("hypercorn-asyncio", config, worker="asyncio"),
     "hypercorn-trio": lambda config: _hypercorn("hypercorn-trio", config, worker="trio"),
     "memory": lambda config: _memory("memory", config),
 }
 
-NATIVE: Final = frozenset({"trio", "asyncio", "asyncio+uvloop", "twisted"})
+NATIVE: Final = frozenset({"trio", "asyncio", "asyncio+uvloop", "twisted", "threads"})
 """Hosts that are windsock's own servers, so that it owns the frames."""

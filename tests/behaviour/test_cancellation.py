@@ -14,6 +14,8 @@ from .peer import Close
 from .sites import Site, WireSite, echo
 from .sync import Gate, Observed
 
+pytestmark = pytest.mark.usefixtures("tasks")
+
 
 @pytest.mark.behaviour("cancelled-receive")
 def test_a_cancelled_receive_leaves_the_next_message_to_the_next_receive(site: Site) -> None:

@@ -13,7 +13,7 @@ from . import anyloop as anyio
 from .exceptions import Deviation
 from .peer import Close
 from .sites import Handler, Site, WireSite, echo
-from .sync import Gate, Observed
+from .sync import Gate, Observed, pause
 
 KEEPALIVE = Config(ping_interval=0.3, ping_timeout=0.4)
 
@@ -59,7 +59,7 @@ def look_now_and_then(seen: Observed) -> Handler:
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
         while not ws.closed:  # such handlers exist, and must be served
-            await anyio.sleep(0.01)
+            await pause(0.01)
         seen.put(ws.code)
 
     return handler
@@ -169,6 +169,7 @@ def test_ping_raises_when_the_websocket_ends_first(
         assert seen.get() is (LocalProtocolError if deviation else Disconnected)
 
 
+@pytest.mark.usefixtures("tasks")
 @pytest.mark.behaviour("ping")
 def test_a_cancelled_ping_harms_nothing(wire_site: WireSite, deviation: Deviation | None) -> None:
     async def handler(ws: WebSocket) -> None:

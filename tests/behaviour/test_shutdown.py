@@ -125,6 +125,7 @@ def test_a_shutdown_of_an_idle_server_takes_no_time(launch: Launch) -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.usefixtures("tasks")
 @pytest.mark.behaviour("shutdown-deadline")
 def test_a_handler_that_does_not_end_is_cancelled_at_the_deadline(
     launch: Launch,

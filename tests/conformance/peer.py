@@ -70,6 +70,13 @@ def twisted_server(port: int) -> None:
     windsock.twisted.run(app, host=HOST, port=port, config=CONFIG, started=lambda urls: None)
 
 
+def threads_server(port: int) -> None:
+    import windsock.threads
+
+    with windsock.threads.serve(app, HOST, port, config=CONFIG) as server:
+        server.serve_forever()
+
+
 def asgi_uvicorn(port: int) -> None:
     import uvicorn
 
@@ -149,10 +156,27 @@ async def run_cases(connect: Callable[..., Any], url: str, agent: str) -> None:
             print(f"case {case}: {exc!r}", flush=True)
 
 
+def threads_client(url: str) -> None:
+    """The same on threads."""
+    from windsock.threads import connect
+
+    with connect(f"{url}/getCaseCount", config=CONFIG) as ws:
+        count = json.loads(ws.receive_text())
+    for case in range(1, count + 1):
+        path = f"runCase?case={case}&agent=threads-client"
+        try:
+            with connect(f"{url}/{path}", config=CONFIG) as ws:
+                for message in ws:
+                    ws.send(message)
+        except WindsockError as exc:
+            print(f"case {case}: {exc!r}", flush=True)
+
+
 SERVERS: Final[dict[str, Callable[[int], None]]] = {
     "trio-server": trio_server,
     "asyncio-server": asyncio_server,
     "twisted-server": twisted_server,
+    "threads-server": threads_server,
     "asgi-uvicorn": asgi_uvicorn,
     "asgi-hypercorn": asgi_hypercorn,
 }
@@ -160,6 +184,7 @@ CLIENTS: Final[dict[str, Callable[[str], None]]] = {
     "trio-client": trio_client,
     "asyncio-client": asyncio_client,
     "twisted-client": twisted_client,
+    "threads-client": threads_client,
 }
 
 

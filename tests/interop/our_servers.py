@@ -100,6 +100,17 @@ def _twisted(directory: Directory, ipv6: bool) -> Iterator[Places]:
 
 
 @contextlib.contextmanager
+def _threads(directory: Directory, ipv6: bool) -> Iterator[Places]:
+    import windsock.threads
+
+    with ExitStack() as stack:
+        yield {
+            kind: _place(kind, stack.enter_context(windsock.threads.serve(app, **options)))
+            for kind, options in _variants(directory, ipv6).items()
+        }
+
+
+@contextlib.contextmanager
 def _uvicorn(directory: Directory, ipv6: bool, *, ws: str) -> Iterator[Places]:
     import windsock.asgi
 
@@ -130,6 +141,7 @@ OUR_SERVERS: Final[dict[str, Start]] = {
     "asyncio": functools.partial(_asyncio, uvloop=False),
     "asyncio+uvloop": functools.partial(_asyncio, uvloop=True),
     "twisted": _twisted,
+    "threads": _threads,
     "uvicorn-websockets": functools.partial(_uvicorn, ws="websockets-sansio"),
     "uvicorn-wsproto": functools.partial(_uvicorn, ws="wsproto"),
 }

@@ -24,7 +24,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect, unix_connect
 from websockets.typing import Origin
 
-TRANSPORTS = ["trio", "asyncio", "twisted"]
+TRANSPORTS = ["trio", "asyncio", "threads", "twisted"]
 DEADLINE = 20.0  # seconds for anything that a process is waited for
 
 ECHO = """
@@ -39,27 +39,23 @@ async def echo(ws):
             await ws.send(message)
 """
 
-STUCK = """
+_STUCK = """
 import {module}
 
 async def app(ws):
     await ws.accept()
     await ws.send("here")
-    await {sleep}
+    {sleep}
 """
 
-
-SLEEPS = {
-    "trio": ("trio", "trio.sleep_forever()"),
-    "asyncio": ("asyncio", "asyncio.sleep(3600)"),
-    "twisted": ("twisted.internet.defer", "twisted.internet.defer.Deferred()"),
+STUCK = {
+    "trio": _STUCK.format(module="trio", sleep="await trio.sleep_forever()"),
+    "asyncio": _STUCK.format(module="asyncio", sleep="await asyncio.sleep(3600)"),
+    "threads": _STUCK.format(module="time", sleep="time.sleep(3600)"),
+    "twisted": _STUCK.format(
+        module="twisted.internet.defer", sleep="await twisted.internet.defer.Deferred()"
+    ),
 }
-
-
-def stuck(transport: str) -> str:
-    """An application whose handlers do not end."""
-    module, sleep = SLEEPS[transport]
-    return STUCK.format(module=module, sleep=sleep)
 
 
 class Command:
@@ -218,7 +214,7 @@ def test_signals_end_it_gracefully(folder: Path, transport: str, number: signal.
 def test_handlers_that_do_not_end_hold_up_the_shutdown_for_a_bounded_time(
     tmp_path: Path, transport: str
 ) -> None:
-    tmp_path.joinpath("stuck.py").write_text(stuck(transport))
+    tmp_path.joinpath("stuck.py").write_text(STUCK[transport])
     options = ["--transport", transport, "--port", "0", "--shutdown-timeout", "0.1"]
     with running("serve", "stuck", *options, cwd=tmp_path) as command:
         with connect(websocket_url(command.url(), "/")) as ws:
@@ -229,7 +225,7 @@ def test_handlers_that_do_not_end_hold_up_the_shutdown_for_a_bounded_time(
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_second_interrupt_ends_it_at_once(tmp_path: Path, transport: str) -> None:
-    tmp_path.joinpath("stuck.py").write_text(stuck(transport))
+    tmp_path.joinpath("stuck.py").write_text(STUCK[transport])
     options = ["--transport", transport, "--port", "0", "--shutdown-timeout", "3600"]
     with running("serve", "stuck", *options, cwd=tmp_path) as command:
         with connect(websocket_url(command.url(), "/")) as ws:
@@ -536,7 +532,7 @@ def test_another_package_brings_a_transport(folder: Path, plugin: Path) -> None:
         (["--transport", "wingless"], 2, "pip install 'pigeons[wingless]'"),
         (["--transport", "other"], 2, "'other' cannot be imported: No module named 'feathers'"),
         (["--transport", "empty"], 2, "'empty' is broken: empty has no function run"),
-        (["--transport", "none"], 2, "there are: asyncio, empty, other, pigeon, "),
+        (["--transport", "none"], 2, "there are: asyncio, empty, other, pigeon, threads, trio, "),
         (["--transport", "pigeon", "--port", "80"], 1, "port 80 of 127.0.0.1 is not permitted"),
         (
             ["--transport", "pigeon", "--port", "6000"],

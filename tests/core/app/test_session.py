@@ -11,8 +11,10 @@ import pytest
 from tests.core.app.link import (
     CLIENT,
     SERVER,
+    URI,
     Cancelled,
     CancelledByError,
+    MemoryLink,
     Task,
     World,
     unreachable,
@@ -31,6 +33,7 @@ from windsock.core import (
     WebSocket,
     as_app,
 )
+from windsock.core.app.client import open_websocket
 from windsock.core.app.session import going_away, logger, run_websocket, serve_connection
 from windsock.core.protocol.frames import Role
 
@@ -598,3 +601,54 @@ def test_control_characters_are_escaped_in_the_log(
 
 def test_the_logger() -> None:
     assert logger() is logging.getLogger("windsock")
+
+
+class Mutex:
+    """Knows whether it is held."""
+
+    def __init__(self) -> None:
+        self.held = 0
+
+    def __enter__(self) -> None:
+        self.held += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.held -= 1
+
+
+def test_the_session_holds_the_mutex_from_its_look_at_the_channel_until_it_waits(
+    world: World,
+) -> None:
+    """Else what another thread brings in between would wake nobody."""
+    client_channel, client = world.add_client()
+    waits: list[tuple[object, int]] = []
+    for link in world.links:
+        mutex = link.mutex = Mutex()
+
+        def wait(link: Any = link, mutex: Mutex = mutex, wait: Any = link.wait) -> Any:
+            waits.append((link, mutex.held))
+            return wait()
+
+        link.wait = wait  # type: ignore[method-assign]
+
+    async def handler(ws: WebSocket) -> None:
+        waits.append(("the handler", world.server.mutex.held))  # type: ignore[attr-defined]
+        await ws.accept()
+
+    async def use() -> None:
+        async with open_websocket(client_channel, client, URI) as ws:
+            waits.append(("the client", client.mutex.held))  # type: ignore[attr-defined]
+            assert await ws.receive(default=None) is None
+            waits.append(("and its end", 0))
+
+    served, used = world.serve(handler), world.spawn(use())
+    world.run()
+    served.result()
+    used.result()
+    own = [held for link, held in waits if isinstance(link, MemoryLink)]
+    assert ("the handler", 0) in waits
+    assert ("the client", 0) in waits
+    assert waits[0] == (world.server, 1)
+    assert (client, 1) in waits[: waits.index(("the client", 0))]
+    assert (client, 1) in waits[waits.index(("and its end", 0)) :]
+    assert own[-1] == 1

@@ -84,8 +84,9 @@ async def _serve(
     scope: dict[str, Any] | None,
     websocket: type[WebSocket],
 ) -> None:
-    while channel.greeting is None and not channel.ended:
-        await link.wait()
+    with link.mutex:
+        while channel.greeting is None and not channel.ended:
+            await link.wait()
     found = channel.greeting
     if isinstance(found, HandshakeRequested):
         request = Request(
@@ -113,8 +114,9 @@ async def _serve(
             served=Served(link, channel.config),
         )
         await run_http(app, request, channel, link)
-    while not channel.finished:
-        await link.wait()
+    with link.mutex:
+        while not channel.finished:
+            await link.wait()
 
 
 async def run_websocket(
