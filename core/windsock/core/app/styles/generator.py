@@ -6,7 +6,7 @@ import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any, Self, overload
 
 from windsock.core.app.websocket import WebSocket
 from windsock.core.protocol import close_codes
@@ -82,7 +82,7 @@ class GeneratorHandler:
         if not await self._connect(ws, scope):
             return
         try:
-            await self._play(ws, self.function(scope, _receiver(ws), *values, **options))
+            await self._play(ws, self.function(scope, _Receiver(ws), *values, **options))
             await ws.close()
         except Exception:
             await ws.close(close_codes.INTERNAL_ERROR)
@@ -128,14 +128,26 @@ class GeneratorHandler:
                 await _call_back(self.on_close, scope, ws.code)
 
 
-async def _receiver(ws: WebSocket) -> AsyncGenerator[str | bytes, None]:
-    """The messages, up to the end, however it comes about."""
-    while True:
+class _Receiver:
+    """The messages, up to the end, however it comes about.
+
+    No generator: there is nothing to close where a handler leaves the loop over it early.
+    """
+
+    __slots__ = ("_ws",)
+
+    def __init__(self, ws: WebSocket) -> None:
+        self._ws = ws
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str | bytes:
         try:
-            message = await ws.receive()
+            message: str | bytes = await self._ws.receive()
         except Disconnected:
-            return
-        yield message
+            raise StopAsyncIteration from None
+        return message
 
 
 async def _call_back(callback: Callback, scope: dict[str, Any], code: int | None) -> None:
