@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Self, overload
 
@@ -105,11 +104,28 @@ class GeneratorHandler:
             event = await client
             if event is not None:
                 await self._do(ws, event)
-        else:
-            async with aclosing(client):
-                async for event in client:
-                    if not await self._do(ws, event):
-                        break
+            return
+        try:
+            await self._follow(ws, client)
+        finally:
+            await _close(client)
+
+    async def _follow(self, ws: WebSocket, client: AsyncGenerator[Event, None]) -> None:
+        """Do what the generator yields, up to its end or that of the WebSocket."""
+        following = client.__anext__()
+        while True:
+            try:
+                event = await following
+            except StopAsyncIteration:
+                return
+            try:
+                if not await self._do(ws, event):
+                    return
+                following = client.__anext__()
+            except BaseException as error:
+                # To the generator it is the `yield` that raises: a task group around it that
+                # cancels what is inside must get its cancellation back.
+                following = client.athrow(error)
 
     async def _do(self, ws: WebSocket, event: Event) -> bool:
         """Do what was yielded; whether there can be more."""
@@ -126,6 +142,16 @@ class GeneratorHandler:
         finally:
             if self.on_close is not None:
                 await _call_back(self.on_close, scope, ws.code)
+
+
+async def _close(client: AsyncGenerator[Event, None]) -> None:
+    try:
+        await client.aclose()
+    except BaseExceptionGroup as group:
+        # A task group in the generator puts into a group what closes it.
+        _, others = group.split(GeneratorExit)
+        if others is not None:
+            raise others from None
 
 
 class _Receiver:
