@@ -53,8 +53,10 @@ class Switchboard(App):
             raise Reject(404) from None
 
     async def handle_websocket(self, ws: WebSocket) -> None:
+        app = self._app_for(ws.request)
+        ws.request.app = app  # whose state is the first to be there
         ws.state.update(self.state)
-        await self._app_for(ws.request).handle_websocket(ws)
+        await app.handle_websocket(ws)
 
     async def handle_http(self, request: Request) -> Response:
         return await self._app_for(request).handle_http(request)
