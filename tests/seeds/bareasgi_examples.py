@@ -58,10 +58,10 @@ def make_app(seen: Observed) -> App:
 
     @app.http("/websocket_page")
     async def page(request: Request) -> Response:
-        url = f"ws://{request.headers['host']}{app.url_for('handler')}"
+        url = f"ws://{request.headers['host']}{app.url_for('closes')}"
         return Response.html(request.state["html"].replace("WEB_SOCKET_URL", url))
 
-    @app.websocket("/named", name="handler")
+    @app.websocket("/named")
     @four_arguments
     async def closes(request: FourArgumentsRequest) -> None:
         assert request.web_socket is not None

@@ -152,7 +152,8 @@ class Router:
         self._entries.append(entry)
 
     def _free_name(self, entry: _Entry) -> str | None:
-        name: str | None = getattr(entry.handler, "__name__", None)
+        function = getattr(entry.handler, "function", entry.handler)  # behind a decorator of ours
+        name: str | None = getattr(function, "__name__", None)
         taken = name is not None and self._names.get(name, entry.path) != entry.path
         return None if taken else name
 
