@@ -203,8 +203,8 @@ def generator_handler(
     """Make a WebSocket handler of `async def handler(scope, receiver, *path_params)`.
 
     It yields `ws_send(…)` and `ws_close(…)`, and is closed 1000 when it ends. `receiver` iterates
-    over the messages, and ends when the peer leaves. A coroutine function may return one such
-    event, or None.
+    over the messages, and ends when the peer leaves. What cannot be done is raised by the `yield`
+    that asks for it. A coroutine function may return one such event, or None.
 
     Args:
         function: the handler.
