@@ -207,6 +207,23 @@ def make_chatroom() -> Any:
     return chatroom
 
 
+def make_failing_group(error: Exception) -> App:
+    """A task group around the `yield`, of which one task fails while the other goes on sending."""
+
+    async def handler(scope: Scope, receiver: Receiver) -> Events:
+        async def fail() -> None:
+            async for _ in receiver:
+                raise error
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(fail)
+            while True:
+                yield ws_send("again")
+                await anyio.lowlevel.checkpoint()
+
+    return App([("/", ["WS"], handler)])
+
+
 def make_layered_app(seen: Observed) -> App:
     """Three layers around every handler: to look, to answer in its place, to add to the scope."""
 

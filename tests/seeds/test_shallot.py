@@ -13,7 +13,7 @@ from tests.behaviour.sites import Site
 from tests.behaviour.sync import Gate, Observed
 from windsock.core import ws_accept, ws_close, ws_send
 
-from .shallot_examples import make_app, make_layered_app
+from .shallot_examples import make_app, make_failing_group, make_layered_app
 
 
 @pytest.fixture
@@ -176,6 +176,24 @@ def test_on_disconnect_runs_though_the_handler_never_receives(site: Site, seen: 
         assert seen.get() == "the client has left"
         # hypercorn tells applications no code.
         assert seen.get() == (1006 if site.host.startswith("hypercorn") else 4001)
+
+
+def test_a_task_group_that_fails_around_a_yield(site: Site, log: Log) -> None:
+    """Its cancellation is its own: it must not reach the server."""
+    with site.connect(make_failing_group(RuntimeError("one of the tasks"))) as peer:
+        peer.send("now")
+        while (received := peer.receive()) == "again":
+            pass
+        assert received == Close(1011)
+    assert "(1 sub-exception)" in log.take_any_failure()
+    site.assert_lives()
+
+
+def test_a_client_that_leaves_a_task_group_around_a_yield(site: Site) -> None:
+    with site.connect(make_failing_group(RuntimeError("never raised"))) as peer:
+        assert peer.receive() == "again"
+        peer.abort()
+    site.assert_lives()
 
 
 # What nobody understands
