@@ -65,6 +65,14 @@ def make_app(seen: Observed) -> App:
         except Disconnected as disconnected:
             seen.put(disconnected.code)
 
+    @app.route("/codes", methods=["WEBSOCKET"])
+    def codes(request: WebSocketRequest) -> None:
+        websocket = request.accept()
+        try:
+            websocket.receive()
+        except Disconnected as disconnected:
+            seen.put(disconnected.code)
+
     @app.route("/listen", methods=["WEBSOCKET"])
     def listen(request: WebSocketRequest) -> None:
         with request.accept() as websocket:
@@ -181,6 +189,7 @@ def make_app(seen: Observed) -> App:
             websocket.send("a WebSocket")
         return None
 
+    app.add_route("/users/<int:number>", "WEBSOCKET", Users().show)
     add_converters(app)
     add_hosts(app)
     gateway = Router()
@@ -193,6 +202,26 @@ def show_id(request: WebSocketRequest, id: str) -> None:  # noqa: A002
     """A handler that no decorator knows of."""
     with request.accept() as websocket:
         websocket.send(f"id={id}")
+
+
+class Users:
+    """Handlers that share something."""
+
+    def __init__(self) -> None:
+        self._names = {7: "Ada"}
+
+    def show(self, request: WebSocketRequest, number: int) -> None:
+        """A handler that is a method."""
+        if number not in self._names:
+            raise NotFound
+        with request.accept() as websocket:
+            websocket.send(self._names[number])
+
+
+def listener(request: WebSocketRequest) -> None:
+    """A handler that is a whole application."""
+    with request.accept() as websocket:
+        websocket.send(f"this is {request.path}")
 
 
 def hello(request: WebSocketRequest) -> None:

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 
 from tests.behaviour.sync import Observed
 from windsock.core import (
@@ -142,10 +141,8 @@ def callback_routes(seen: Observed) -> list[tuple[str, list[str], Any]]:
     @websocket(on_disconnect=disconnected, on_close=closed_with_code)
     async def deaf(scope: Scope, receiver: Receiver) -> Events:
         yield ws_send("I do not listen")
-        await anyio.lowlevel.checkpoint()
         while True:
             yield ws_send("blah")
-            await anyio.lowlevel.checkpoint()
 
     return [("/door", ["WS"], door), ("/watched", ["WS"], watched), ("/deaf", ["WS"], deaf)]
 
@@ -219,7 +216,6 @@ def make_failing_group(error: Exception) -> App:
             group.start_soon(fail)
             while True:
                 yield ws_send("again")
-                await anyio.lowlevel.checkpoint()
 
     return App([("/", ["WS"], handler)])
 

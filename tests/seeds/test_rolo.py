@@ -13,8 +13,9 @@ from tests.behaviour.log import Log
 from tests.behaviour.peer import Close, handshake_request
 from tests.behaviour.sites import CASE, Site, WireSite
 from tests.behaviour.sync import Observed
+from windsock.core import as_app
 
-from .rolo_examples import PASSWORD, make_app
+from .rolo_examples import PASSWORD, listener, make_app
 
 
 @pytest.fixture
@@ -41,6 +42,19 @@ def test_a_route_as_data(site: Site, seen: Observed) -> None:
         assert peer.take(2) == ["id=bar", Close(1000)]
 
 
+def test_methods_of_an_object(site: Site, seen: Observed) -> None:
+    app = make_app(seen)
+    with site.connect(app, "/users/7") as peer:
+        assert peer.take(2) == ["Ada", Close(1000)]
+    with site.knock(app, "/users/8") as peer:
+        assert peer.answer.status == 404
+
+
+def test_a_listener_for_every_path(site: Site) -> None:
+    with site.connect(as_app(listener), "/wherever") as peer:
+        assert peer.take(2) == ["this is /wherever", Close(1000)]
+
+
 def test_authorization(site: Site, seen: Observed) -> None:
     app = make_app(seen)
     with site.connect(app, "/private", headers=[("Authorization", PASSWORD)]) as peer:
@@ -65,6 +79,14 @@ def test_receiving_after_the_with_statement_raises(site: Site, seen: Observed) -
         peer.send("foobar")
         assert peer.take(2) == ["world", Close(1000)]
     assert seen.take(2) == ["foobar", 1000]
+
+
+@pytest.mark.parametrize("code", [1000, 1005, 4001])
+def test_receiving_after_the_end_raises_its_code(site: Site, seen: Observed, code: int) -> None:
+    with site.connect(make_app(seen), "/codes") as peer:
+        peer.close(code)
+        # hypercorn tells applications no code.
+        assert seen.get() == (1006 if site.host.startswith("hypercorn") else code)
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1005])

@@ -21,6 +21,13 @@ def seen() -> Observed:
     return Observed()
 
 
+@pytest.fixture
+def tasks(site: Site) -> None:
+    """For examples that start tasks of their own."""
+    if site.host in {"threads", "twisted"}:
+        pytest.skip("handlers are no tasks of trio's or asyncio's here")
+
+
 def say(peer: Peer, message: str | bytes) -> str | bytes | Close:
     """Send a message, and wait for the answer."""
     peer.send(message)
@@ -96,6 +103,7 @@ def test_chatbot(site: Site, seen: Observed) -> None:
         assert peer.receive() == Close(1000)
 
 
+@pytest.mark.usefixtures("tasks")
 def test_chatroom(site: Site, seen: Observed) -> None:
     app = make_app(seen)
     with site.connect(app, "/chat/ada") as ada:
@@ -178,6 +186,7 @@ def test_on_disconnect_runs_though_the_handler_never_receives(site: Site, seen: 
         assert seen.get() == (1006 if site.host.startswith("hypercorn") else 4001)
 
 
+@pytest.mark.usefixtures("tasks")
 def test_a_task_group_that_fails_around_a_yield(site: Site, log: Log) -> None:
     """Its cancellation is its own: it must not reach the server."""
     with site.connect(make_failing_group(RuntimeError("one of the tasks"))) as peer:
@@ -189,6 +198,7 @@ def test_a_task_group_that_fails_around_a_yield(site: Site, log: Log) -> None:
     site.assert_lives()
 
 
+@pytest.mark.usefixtures("tasks")
 def test_a_client_that_leaves_a_task_group_around_a_yield(site: Site) -> None:
     with site.connect(make_failing_group(RuntimeError("never raised"))) as peer:
         assert peer.receive() == "again"
