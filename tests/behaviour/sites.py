@@ -53,10 +53,9 @@ class Switchboard(App):
             raise Reject(404) from None
 
     async def handle_websocket(self, ws: WebSocket) -> None:
-        app = self._app_for(ws.request)
-        ws.request.app = app  # whose state is the first to be there
+        ws.request.app = self._app_for(ws.request)  # whose state is the first to be there
         ws.state.update(self.state)
-        await app.handle_websocket(ws)
+        await self._app_for(ws.request).handle_websocket(ws)
 
     async def handle_http(self, request: Request) -> Response:
         return await self._app_for(request).handle_http(request)
