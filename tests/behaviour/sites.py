@@ -54,6 +54,7 @@ class Switchboard(App):
             raise Reject(404) from None
 
     async def handle_websocket(self, ws: WebSocket) -> None:
+        ws.request.app = self._app_for(ws.request)  # whose state is the first to be there
         ws.state.update(self.state)
         await as_task(self._app_for(ws.request).handle_websocket(ws))
 

@@ -220,6 +220,7 @@ class App(Router):
             options.check_origin(ws)
             options.apply(ws, self._json)
             if options.auto_accept:
+                endpoint.parameters.arguments(ws.request)  # what is wrong there is answered first
                 async with ws:
                     await endpoint.call(ws, self._workers)
             else:

@@ -11,6 +11,7 @@ from windsock.core.protocol.config import Deflate
 from .codec import MessageType
 from .converters import Converters
 from .handlers import Endpoint, http_endpoint, websocket_endpoint
+from .inspection import is_coroutine_function
 from .link import CatchDisconnect
 from .middleware import Middleware, check_middleware
 from .options import Limits, RouteOptions, route_options
@@ -127,6 +128,11 @@ class Router:
                 "routes first, and include the router then"
             )
         websocket = [method.upper() in _WEBSOCKET_METHODS for method in entry.methods]
+        if entry.options.auto_accept and not is_coroutine_function(entry.handler):
+            raise TypeError(
+                f"auto_accept of {entry.path!r} is for async def handler(ws): one in another style "
+                "accepts by itself"
+            )
         names = placeholder_names(entry.path, entry.host)
         arguments = (entry.handler, names, entry.path)
         handled = Handled(
@@ -152,7 +158,8 @@ class Router:
         self._entries.append(entry)
 
     def _free_name(self, entry: _Entry) -> str | None:
-        name: str | None = getattr(entry.handler, "__name__", None)
+        function = getattr(entry.handler, "function", entry.handler)  # behind a decorator of ours
+        name: str | None = getattr(function, "__name__", None)
         taken = name is not None and self._names.get(name, entry.path) != entry.path
         return None if taken else name
 

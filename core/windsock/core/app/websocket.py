@@ -236,6 +236,7 @@ class WebSocket:
             subprotocol = self._preferred_subprotocol()
         self._server().accept(subprotocol, headers, now=self._link.now())
         self._decided = True
+        self._sent_event = None  # who accepts knows that somebody connects
         self._channel.settle(self._link)
 
     def _preferred_subprotocol(self) -> str | None:
@@ -583,7 +584,10 @@ class WebSocket:
     # ASGI-shaped events
 
     async def receive_event(self) -> dict[str, Any]:
-        """The next event as ASGI has it: `websocket.connect`, `.receive` or `.disconnect`."""
+        """The next event as ASGI has it: `websocket.receive` or `.disconnect`.
+
+        Before `accept` the first one is `websocket.connect`.
+        """
         if self._sent_event is not None:
             event, self._sent_event = self._sent_event, None
             return event

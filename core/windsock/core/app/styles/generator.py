@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any, Self, overload
 
 from windsock.core.app.websocket import WebSocket
 from windsock.core.protocol import close_codes
@@ -82,7 +81,7 @@ class GeneratorHandler:
         if not await self._connect(ws, scope):
             return
         try:
-            await self._play(ws, self.function(scope, _receiver(ws), *values, **options))
+            await self._play(ws, self.function(scope, _Receiver(ws), *values, **options))
             await ws.close()
         except Exception:
             await ws.close(close_codes.INTERNAL_ERROR)
@@ -105,11 +104,28 @@ class GeneratorHandler:
             event = await client
             if event is not None:
                 await self._do(ws, event)
-        else:
-            async with aclosing(client):
-                async for event in client:
-                    if not await self._do(ws, event):
-                        break
+            return
+        try:
+            await self._follow(ws, client)
+        finally:
+            await _close(client)
+
+    async def _follow(self, ws: WebSocket, client: AsyncGenerator[Event, None]) -> None:
+        """Do what the generator yields, up to its end or that of the WebSocket."""
+        following = client.__anext__()
+        while True:
+            try:
+                event = await following
+            except StopAsyncIteration:
+                return
+            try:
+                if not await self._do(ws, event):
+                    return
+                following = client.__anext__()
+            except BaseException as error:
+                # To the generator it is the `yield` that raises: a task group around it that
+                # cancels what is inside must get its cancellation back.
+                following = client.athrow(error)
 
     async def _do(self, ws: WebSocket, event: Event) -> bool:
         """Do what was yielded; whether there can be more."""
@@ -128,14 +144,36 @@ class GeneratorHandler:
                 await _call_back(self.on_close, scope, ws.code)
 
 
-async def _receiver(ws: WebSocket) -> AsyncGenerator[str | bytes, None]:
-    """The messages, up to the end, however it comes about."""
-    while True:
+async def _close(client: AsyncGenerator[Event, None]) -> None:
+    try:
+        await client.aclose()
+    except BaseExceptionGroup as group:
+        # A task group in the generator puts into a group what closes it.
+        _, others = group.split(GeneratorExit)
+        if others is not None:
+            raise others from None
+
+
+class _Receiver:
+    """The messages, up to the end, however it comes about.
+
+    No generator: there is nothing to close where a handler leaves the loop over it early.
+    """
+
+    __slots__ = ("_ws",)
+
+    def __init__(self, ws: WebSocket) -> None:
+        self._ws = ws
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str | bytes:
         try:
-            message = await ws.receive()
+            message: str | bytes = await self._ws.receive()
         except Disconnected:
-            return
-        yield message
+            raise StopAsyncIteration from None
+        return message
 
 
 async def _call_back(callback: Callback, scope: dict[str, Any], code: int | None) -> None:
@@ -165,8 +203,8 @@ def generator_handler(
     """Make a WebSocket handler of `async def handler(scope, receiver, *path_params)`.
 
     It yields `ws_send(…)` and `ws_close(…)`, and is closed 1000 when it ends. `receiver` iterates
-    over the messages, and ends when the peer leaves. A coroutine function may return one such
-    event, or None.
+    over the messages, and ends when the peer leaves. What cannot be done is raised by the `yield`
+    that asks for it. A coroutine function may return one such event, or None.
 
     Args:
         function: the handler.
