@@ -282,7 +282,7 @@ def load_target(target: str) -> App:
     except TypeError as error:
         kind = "a class" if isinstance(found, type) else f"of type {type(found).__name__}"
         raise CliError(
-            f"{attribute!r} of {source} is {kind}, neither an App nor a coroutine function"
+            f"{attribute!r} of {source} is {kind}, neither an App nor a handler"
             f"{_suggest(module, attribute)}"
         ) from error
 

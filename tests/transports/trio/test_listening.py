@@ -81,8 +81,8 @@ async def test_a_host_that_is_not_ours_is_an_oserror() -> None:
 
 
 async def test_what_is_no_application_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="coroutine function"):
-        await windsock.trio.serve(print)  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(TypeError, match="handler is needed"):
+        await windsock.trio.serve(object())  # type: ignore[arg-type]  # that is the point
 
 
 async def test_the_port_is_free_after_shutdown() -> None:

@@ -71,7 +71,7 @@ class Config:
     """Seconds after that Ping in which something must arrive, else the connection fails 1011."""
     message_timeout: float = 60.0
     """Seconds from the first byte of a message's first incomplete frame to its last, else 1008."""
-    max_worker_threads: int = 256
+    max_worker_threads: int = 512
     """Handlers that block and run at a time, each in a thread: plain functions, and on threads all
     of them. More are refused with 503."""
     shutdown_timeout: float = 10.0
