@@ -7,6 +7,7 @@ import binascii
 import hmac
 import inspect
 import ipaddress
+from _thread import allocate_lock  # the core starts no threads, but is used from many
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
@@ -180,19 +181,30 @@ class ConnectionLimit:
             raise ValueError(f"a limit is at least 1, not {limit!r}")
         self._limit = limit
         self._open: Counter[str] = Counter()
+        self._mutex = allocate_lock()
 
     async def __call__(self, asked: WebSocket | Request, call_next: CallNext) -> Any:
         client = asked.request.client
         if not isinstance(client, tuple):
             return await call_next(asked)
         key = _network(client[0])
-        if self._open[key] >= self._limit:
+        if not self._take(key):
             text = f"{self._limit} connections at a time, please\n"
             return Response(text, 429, [("Retry-After", "1")])
-        self._open[key] += 1
         try:
             return await call_next(asked)
         finally:
+            self._release(key)
+
+    def _take(self, key: str) -> bool:
+        with self._mutex:
+            if self._open[key] >= self._limit:
+                return False
+            self._open[key] += 1
+            return True
+
+    def _release(self, key: str) -> None:
+        with self._mutex:
             self._open[key] -= 1
             if not self._open[key]:
                 del self._open[key]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from .blocking import BlockingWebSocket
 from .inspection import is_async_generator_function, is_coroutine_function, name_of
@@ -16,6 +17,8 @@ from .styles.generator import GeneratorHandler
 from .styles.plain import WebSocketRequest
 from .websocket import WebSocket
 from .workers import Workers
+
+_MARKED: Final = (FourArguments, GeneratorHandler)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +32,24 @@ class Endpoint:
 
 
 def websocket_endpoint(
-    handler: Callable[..., Any], placeholders: Iterable[str], route: str
+    handler: Callable[..., Any],
+    placeholders: Iterable[str],
+    route: str,
+    *,
+    auto_accept: bool = False,
 ) -> Endpoint:
     """The endpoint of a WebSocket handler in any of the styles.
 
     Raises:
         TypeError: it is no handler, or cannot be called with the route's placeholders.
+        ValueError: `auto_accept`, where the handler accepts by other means.
     """
     names = tuple(placeholders)
+    if auto_accept and (not is_coroutine_function(handler) or isinstance(handler, _MARKED)):
+        raise ValueError(
+            f"auto_accept of {route!r} is for handlers such as async def handler(ws); "
+            f"{name_of(handler)} accepts in a way of its own: leave it out"
+        )
     if isinstance(handler, FourArguments):
         return _four_arguments(handler, route)
     if isinstance(handler, GeneratorHandler):
@@ -47,8 +60,9 @@ def websocket_endpoint(
         raise TypeError(f"the handler of {route!r} must be a function, not {handler!r}")
     parameters = read_parameters(handler, names, leading=1, route=route)
     if is_coroutine_function(handler):
-        return Endpoint(_coroutine(handler, parameters), parameters)
-    return Endpoint(_plain(handler, parameters), parameters)
+        make = _accepted if auto_accept else _coroutine
+        return Endpoint(make(handler, parameters), parameters)
+    return Endpoint(_plain(handler, parameters, route), parameters)
 
 
 def http_endpoint(handler: Callable[..., Any], placeholders: Iterable[str], route: str) -> Endpoint:
@@ -59,7 +73,7 @@ def http_endpoint(handler: Callable[..., Any], placeholders: Iterable[str], rout
     """
     if (
         not callable(handler)
-        or isinstance(handler, (type, FourArguments, GeneratorHandler))
+        or isinstance(handler, (type, *_MARKED))
         or is_async_generator_function(handler)
     ):
         raise TypeError(
@@ -80,14 +94,29 @@ def _coroutine(
     return call
 
 
-def _plain(
+def _accepted(
     handler: Callable[..., Any], parameters: Parameters
+) -> Callable[[WebSocket, Workers], Awaitable[Any]]:
+    async def run(ws: WebSocket, arguments: dict[str, Any]) -> None:
+        async with ws:
+            await handler(ws, **arguments)
+
+    def call(ws: WebSocket, _: Workers) -> Awaitable[Any]:
+        # The arguments come first: what does not convert is answered instead of accepted.
+        return run(ws, parameters.arguments(ws.request))
+
+    return call
+
+
+def _plain(
+    handler: Callable[..., Any], parameters: Parameters, route: str
 ) -> Callable[[WebSocket, Workers], Awaitable[Any]]:
     def call(ws: WebSocket, workers: Workers) -> Awaitable[Any]:
         arguments = parameters.arguments(ws.request)
 
         def run() -> None:
-            handler(WebSocketRequest(BlockingWebSocket(ws, ws.link)), **arguments)
+            request = WebSocketRequest(BlockingWebSocket(ws, ws.link))
+            _check_ran(handler(request, **arguments), route)
 
         return workers.run(ws.link, ws.config.max_worker_threads, run)
 
@@ -143,7 +172,19 @@ def _http_plain(
     return call
 
 
+def _check_ran(found: object, route: str) -> None:
+    """See to it that what was called has run: a function around a coroutine function has not."""
+    if inspect.iscoroutine(found) or inspect.isasyncgen(found):
+        if inspect.iscoroutine(found):
+            found.close()  # or Python would complain that it was never awaited
+        raise TypeError(
+            f"the handler of {route!r} is an ordinary function that returned a "
+            f"{type(found).__name__}: make it an async def function, too"
+        )
+
+
 def _check(response: object, route: str) -> Response:
+    _check_ran(response, route)
     if not isinstance(response, Response):
         raise TypeError(
             f"the handler of {route!r} returned {type(response).__name__}, not a Response"

@@ -26,8 +26,10 @@ def check_middleware(middleware: Iterable[Any]) -> tuple[Middleware, ...]:
     """The middlewares, each in the one form that is run.
 
     Raises:
-        TypeError: one is no coroutine function of two arguments.
+        TypeError: it is no list, or one is no coroutine function of two arguments.
     """
+    if callable(middleware) or not isinstance(middleware, Iterable):
+        raise TypeError(f"middleware is a list of async def functions, not {middleware!r}")
     return tuple(_check(one) for one in middleware)
 
 
@@ -60,7 +62,11 @@ def _check(middleware: Any) -> Middleware:
 async def run_middleware(
     middleware: Iterable[Middleware], asked: WebSocket | Request, handler: CallNext
 ) -> Any:
-    """Run `handler` inside the middlewares, the first of them outermost."""
+    """Run `handler` inside the middlewares, the first of them outermost.
+
+    Raises:
+        TypeError: one of them returned something that is no answer.
+    """
     call = handler
     for one in reversed(tuple(middleware)):
         call = partial(_run_one, one, call)
@@ -68,7 +74,19 @@ async def run_middleware(
 
 
 async def _run_one(middleware: Middleware, call_next: CallNext, asked: Any) -> Any:
-    return await middleware(asked, call_next)
+    answer = await middleware(asked, call_next)
+    if not isinstance(answer, Response):
+        if isinstance(asked, Request):
+            raise TypeError(
+                f"the middleware {name_of(middleware)} returned {answer!r} for {asked!r}: it must "
+                "return a Response, its own or what `await call_next(request)` gave"
+            )
+        if answer is not None:
+            raise TypeError(
+                f"the middleware {name_of(middleware)} returned {answer!r} for {asked!r}: it must "
+                "return a Response to reject it, or what `await call_next(ws)` gave"
+            )
+    return answer
 
 
 def apply_middleware(*middleware: Callable[[ScopeMiddleware], ScopeMiddleware]) -> Middleware:
@@ -89,7 +107,7 @@ def apply_middleware(*middleware: Callable[[ScopeMiddleware], ScopeMiddleware]) 
     wrapped: ScopeMiddleware = innermost
     for wrap in reversed(middleware):
         wrapped = wrap(wrapped)
-        if not inspect.iscoroutinefunction(wrapped):
+        if not is_coroutine_function(wrapped):
             raise TypeError(
                 f"{wrap!r} must take the next middleware and return an async def function "
                 f"(handler, scope), not {wrapped!r}"
@@ -97,7 +115,9 @@ def apply_middleware(*middleware: Callable[[ScopeMiddleware], ScopeMiddleware]) 
     outermost = wrapped
 
     async def apply(asked: WebSocket | Request, call_next: CallNext) -> Any:
-        async def handler(_: Any) -> Any:
+        async def handler(scope: Any) -> Any:
+            if scope is not asked.request.scope:  # a copy with more in it
+                asked.request.scope.update(scope)
             return _as_dict(await call_next(asked))
 
         return _as_response(await outermost(handler, asked.request.scope))

@@ -68,7 +68,8 @@ class Router:
         middleware: what stands before the handlers, the first outermost.
         host: the host pattern of all routes, such as "{tenant}.example.com"; None for any host.
         converters: further placeholder types, by name.
-        strict_slashes: whether "/a" and "/a/" are two paths.
+        strict_slashes: whether "/a" and "/a/" are two paths. Where the router is included, that is
+            for the other one to say.
 
     Raises:
         TypeError, ValueError: a route cannot be added; the message shows it.
@@ -130,7 +131,9 @@ class Router:
         names = placeholder_names(entry.path, entry.host)
         arguments = (entry.handler, names, entry.path)
         handled = Handled(
-            websocket_endpoint(*arguments) if any(websocket) else None,
+            websocket_endpoint(*arguments, auto_accept=entry.options.auto_accept)
+            if any(websocket)
+            else None,
             http_endpoint(*arguments) if not all(websocket) else None,
             entry.options,
         )
@@ -203,7 +206,7 @@ class Router:
         host: str | None = None,
         name: str | None = None,
         catch_disconnect: CatchDisconnect = True,
-        auto_accept: bool | None = None,
+        auto_accept: bool = False,
         value_type: MessageType | None = None,
         receive_type: MessageType | None = None,
         send_type: MessageType | None = None,
@@ -221,8 +224,8 @@ class Router:
             name: for `url_for`; the handler's own by default.
             catch_disconnect: which disconnects `async with ws` swallows: True for all, False for
                 none, or a set of close codes.
-            auto_accept: True has the handler run inside `async with ws`, so that it is accepted;
-                False keeps `async with` from accepting. None for neither.
+            auto_accept: whether the handler, an async def function of `ws`, runs inside
+                `async with ws`, so that it is accepted before and closed after it.
             value_type: what `receive` gives and `send` takes: "text", "bytes", "json", or "event"
                 for the dicts of ASGI; None for messages as they come.
             receive_type: the same for `receive` alone.
