@@ -104,6 +104,7 @@ class Task(Generic[T]):
     def step(self) -> None:
         """Run until it waits for something or ends."""
         self.ready = False
+        self.waits_for = None  # it may block, and others run meanwhile
         try:
             while True:
                 throw, self._throw = self._throw, None
@@ -243,6 +244,7 @@ class MemoryLink:
         ends = connection.half_close or self.channel.finished
         if ends and not self._unsent and not self.outgoing.ended:
             self.outgoing.ended = True
+            self.wake()
             return True
         if taken:
             self.wake()
@@ -308,7 +310,8 @@ class World:
         for _ in range(20_000):
             ready = deque(task for task in self._tasks if task.ready)
             for task in ready:
-                task.step()
+                if task.ready:  # else one that blocked has run it already
+                    task.step()
             self._tasks = [task for task in self._tasks if not task.done]
             moved = [link.carry() for link in self.links] if not ready else []
             if not ready and not any(moved):
