@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, cast
 
+from windsock.core.protocol.headers import HeaderFields
+
 from .inspection import is_coroutine_function, name_of
 from .request import Request
 from .response import Response
@@ -115,12 +117,16 @@ def apply_middleware(*middleware: Callable[[ScopeMiddleware], ScopeMiddleware]) 
     outermost = wrapped
 
     async def apply(asked: WebSocket | Request, call_next: CallNext) -> Any:
+        inner: Response | None = None
+
         async def handler(scope: Any) -> Any:
+            nonlocal inner
             if scope is not asked.request.scope:  # a copy with more in it
                 asked.request.scope.update(scope)
-            return _as_dict(await call_next(asked))
+            inner = await call_next(asked)
+            return _as_dict(inner)
 
-        return _as_response(await outermost(handler, asked.request.scope))
+        return _as_response(await outermost(handler, asked.request.scope), inner)
 
     return apply
 
@@ -132,7 +138,7 @@ def _as_dict(answer: Response | None) -> dict[str, Any] | None:
     return {"status": answer.status, "headers": headers, "body": answer.body}
 
 
-def _as_response(answer: Any) -> Response | None:
+def _as_response(answer: Any, inner: Response | None) -> Response | None:
     match answer:
         case None | Response():
             return answer
@@ -140,9 +146,23 @@ def _as_response(answer: Any) -> Response | None:
             return Response(status=403)
         case {"status": int(status)}:
             found = cast("Mapping[str, Any]", answer)
-            return Response(found.get("body") or b"", status, found.get("headers") or ())
+            headers = _fields(found.get("headers") or (), inner)
+            return Response(found.get("body") or b"", status, headers)
         case _:
             raise TypeError(
                 "a middleware returns what the next one did, a dict of status, headers and body, "
                 f"or ws_close(), not {answer!r}"
             )
+
+
+def _fields(headers: HeaderFields, inner: Response | None) -> HeaderFields:
+    """The header fields, with those again that a dict had no room for: two of one name."""
+    if inner is None or not isinstance(headers, Mapping):
+        return headers
+    changed = dict(headers)
+    kept: list[tuple[str, str]] = []
+    for name, last in dict(inner.headers.items_as_sent()).items():
+        if changed.get(name) == last:
+            del changed[name]
+            kept += [field for field in inner.headers.items_as_sent() if field[0] == name]
+    return [*kept, *changed.items()]
