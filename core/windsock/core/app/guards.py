@@ -92,11 +92,12 @@ async def _outcome(found: Any) -> Any:
 class BearerToken:
     """Asks for a token (RFC 6750).
 
-    What a function found the token to stand for is then `state["user"]`.
+    Whom a function found the token to belong to is then `state["user"]`.
 
     Args:
         tokens: those that are right, or a function of one that returns whom it belongs to, or
-            None, and may be a coroutine function. It must compare in constant time.
+            None, or True where it does not matter. It may be a coroutine function, and must
+            compare in constant time.
         query_parameter: where a token may stand besides: browsers cannot set a header field of a
             WebSocket. It then appears in logs of what is between; use tokens that soon expire.
     """
@@ -120,7 +121,8 @@ class BearerToken:
         if owner is None or owner is False:
             challenge = ("WWW-Authenticate", 'Bearer error="invalid_token"')
             return Response("this token is not valid\n", 401, [challenge])
-        asked.state["user"] = owner
+        if owner is not True:
+            asked.state["user"] = owner
         return await call_next(asked)
 
     def _token(self, request: Request) -> str | None:
