@@ -43,6 +43,8 @@ class App(Router):
         TypeError, ValueError: a route cannot be added; the message shows it.
     """
 
+    _complete = True
+
     def __init__(
         self,
         routes: Iterable[RouteData] = (),

@@ -37,8 +37,17 @@ def websocket_endpoint(
     route: str,
     *,
     auto_accept: bool = False,
+    complete: bool = True,
 ) -> Endpoint:
     """The endpoint of a WebSocket handler in any of the styles.
+
+    Args:
+        handler: what is to be run.
+        placeholders: the names of the route's placeholders, in order.
+        route: what to call the route in messages.
+        auto_accept: whether it is accepted before the handler runs.
+        complete: whether these are all placeholders; else a prefix may have others, and nothing
+            is amiss because the handler asks for them.
 
     Raises:
         TypeError: it is no handler, or cannot be called with the route's placeholders.
@@ -53,20 +62,28 @@ def websocket_endpoint(
     if isinstance(handler, FourArguments):
         return _four_arguments(handler, route)
     if isinstance(handler, GeneratorHandler):
-        return _generator(handler, names, route)
+        return _generator(handler, names, route, complete)
     if is_async_generator_function(handler):
-        return _generator(GeneratorHandler(handler), names, route)
+        return _generator(GeneratorHandler(handler), names, route, complete)
     if not callable(handler) or isinstance(handler, type):
         raise TypeError(f"the handler of {route!r} must be a function, not {handler!r}")
-    parameters = read_parameters(handler, names, leading=1, route=route)
+    parameters = _read(handler, names, route, complete)
     if is_coroutine_function(handler):
         make = _accepted if auto_accept else _coroutine
         return Endpoint(make(handler, parameters), parameters)
     return Endpoint(_plain(handler, parameters, route), parameters)
 
 
-def http_endpoint(handler: Callable[..., Any], placeholders: Iterable[str], route: str) -> Endpoint:
+def http_endpoint(
+    handler: Callable[..., Any],
+    placeholders: Iterable[str],
+    route: str,
+    *,
+    complete: bool = True,
+) -> Endpoint:
     """The endpoint of a plain HTTP handler: a coroutine function or one that may block.
+
+    The arguments are those of `websocket_endpoint`.
 
     Raises:
         TypeError: it is neither, or cannot be called with the route's placeholders.
@@ -80,9 +97,26 @@ def http_endpoint(handler: Callable[..., Any], placeholders: Iterable[str], rout
             f"the plain HTTP handler of {route!r} must be a function of the request that returns "
             f"a Response, not {handler!r}"
         )
-    parameters = read_parameters(handler, tuple(placeholders), leading=1, route=route)
+    parameters = _read(handler, tuple(placeholders), route, complete)
     make = _http_coroutine if is_coroutine_function(handler) else _http_plain
     return Endpoint(make(handler, parameters, route), parameters)
+
+
+def _read(
+    handler: Callable[..., Any],
+    names: tuple[str, ...],
+    route: str,
+    complete: bool,
+    *,
+    leading: int = 1,
+    positional: bool = False,
+) -> Parameters:
+    try:
+        return read_parameters(handler, names, leading=leading, route=route, positional=positional)
+    except TypeError:
+        if complete:
+            raise
+        return Parameters()
 
 
 def _coroutine(
@@ -123,8 +157,10 @@ def _plain(
     return call
 
 
-def _generator(handler: GeneratorHandler, names: tuple[str, ...], route: str) -> Endpoint:
-    parameters = read_parameters(handler.function, names, leading=2, route=route, positional=True)
+def _generator(
+    handler: GeneratorHandler, names: tuple[str, ...], route: str, complete: bool
+) -> Endpoint:
+    parameters = _read(handler.function, names, route, complete, leading=2, positional=True)
 
     def call(ws: WebSocket, _: Workers) -> Awaitable[Any]:
         values = tuple(ws.path_params[name] for name in names)

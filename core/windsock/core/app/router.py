@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from windsock.core.protocol.config import Deflate
 
@@ -75,6 +75,9 @@ class Router:
         TypeError, ValueError: a route cannot be added; the message shows it.
     """
 
+    _complete: ClassVar = False
+    """Whether the paths are those that are served, without a prefix to come."""
+
     def __init__(
         self,
         routes: Iterable[RouteData] = (),
@@ -131,10 +134,12 @@ class Router:
         names = placeholder_names(entry.path, entry.host)
         arguments = (entry.handler, names, entry.path)
         handled = Handled(
-            websocket_endpoint(*arguments, auto_accept=entry.options.auto_accept)
+            websocket_endpoint(
+                *arguments, auto_accept=entry.options.auto_accept, complete=self._complete
+            )
             if any(websocket)
             else None,
-            http_endpoint(*arguments) if not all(websocket) else None,
+            http_endpoint(*arguments, complete=self._complete) if not all(websocket) else None,
             entry.options,
         )
         endpoint = handled.websocket or handled.http
@@ -168,6 +173,7 @@ class Router:
 
         Raises:
             RuntimeError: `router` is included already.
+            TypeError: a handler cannot be called with the placeholders of its path.
             ValueError: the prefix is malformed, or a route cannot be added here; the message shows
                 it.
         """
@@ -177,6 +183,7 @@ class Router:
         for name, converter in router._converters.items():
             if self._converters.setdefault(name, converter) is not converter:
                 raise ValueError(f"the converter {name!r} of the included router is another one")
+        self._table.add_converters(router._converters)
         for entry in router._entries:
             options = replace(
                 entry.options, middleware=router._middleware + entry.options.middleware
