@@ -16,13 +16,12 @@ from windsock.core import (
     Config,
     HandshakeRequested,
     Request,
-    ServerConnection,
     WebSocket,
 )
 from windsock.core.app.application import Application, as_app
 from windsock.core.app.channel import Channel
 from windsock.core.app.client import client_channel, open_websocket
-from windsock.core.app.session import serve_connection
+from windsock.core.app.session import serve_connection, server_channel
 from windsock.core.protocol.uri import WebSocketURI, parse_uri
 
 T = TypeVar("T")
@@ -286,7 +285,7 @@ class World:
         self.to_server, self.to_client = Wire(), Wire()
         self._tasks: list[Task[Any]] = []
         self._sleeping: list[tuple[float, object]] = []
-        channel: Channel[Any] = Channel(ServerConnection(self.config, now=0.0), self.config)
+        channel: Channel[Any] = server_channel(self.config, now=0.0)
         self.server_channel = channel
         self.server = MemoryLink(self, channel, self.to_server, self.to_client)
         self.links = [self.server]

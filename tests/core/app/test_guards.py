@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.core.app.conftest import MakeWorld
-from tests.core.app.link import World
+from tests.core.app.link import CLIENT, World
 from tests.core.app.serving import answer, open_by_hand, serve, status_of
 from tests.core.helpers import parse_response, request
 from windsock.core import (
@@ -341,6 +341,29 @@ def test_nothing_is_kept_of_those_who_have_gone(world: World) -> None:
     guard = ConnectionLimit(2)
     assert status_of(world, guarded(guard)) == 418
     assert not guard._open
+
+
+def test_a_limit_of_several(make_world: MakeWorld) -> None:
+    """Each end makes room for one."""
+    app = guarded(ConnectionLimit(2))
+    first, second = make_world(), make_world()
+    gates = [first.gate(), second.gate()]
+    waiting = iter(gates)
+
+    @app.websocket("/wait")
+    async def wait(ws: WebSocket) -> None:
+        await next(waiting).wait()
+        await ws.reject()
+
+    for world in (first, second):
+        serve(world, app)
+        world.peer_sends(request(line="GET /wait HTTP/1.1"))
+        assert refused(make_world, app, CLIENT) == (world is second)
+    for world, gate in zip((first, second), gates, strict=True):
+        gate.open()
+        world.run()
+        assert parse_response(world.peer_got())[0] == 403
+        assert not refused(make_world, app, CLIENT)
 
 
 @pytest.mark.parametrize("limit", [0, -1])

@@ -487,6 +487,25 @@ def test_fields_of_the_same_name_get_through(world: World) -> None:
     assert found.headers.get_all("Set-Cookie") == ["a=1", "b=2"]
 
 
+def test_fields_may_be_changed_and_removed(world: World) -> None:
+    def wrap(next_middleware: Any) -> Any:
+        async def wrapped(handler: Any, scope: Any) -> Any:
+            found = await next_middleware(handler, scope)
+            found["headers"]["Content-Type"] = "x/y"
+            del found["headers"]["X-Removed"]
+            return found
+
+        return wrapped
+
+    app = App(middleware=[apply_middleware(wrap)])
+
+    @app.http("/page")
+    async def page(request: Request) -> Response:
+        return Response("page", headers={"X-Removed": "1", "X-Kept": "1"})
+
+    assert answer(world, app, "GET /page")[1] == {"content-type": "x/y", "x-kept": "1"}
+
+
 def test_nothing_applied_changes_nothing(world: World) -> None:
     notes: list[str] = []
     assert answer(world, an_app(notes, middleware=[apply_middleware()]), "GET /page")[2] == b"page"

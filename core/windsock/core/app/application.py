@@ -22,6 +22,7 @@ from .shapes import decode_path
 from .websocket import WebSocket
 from .workers import Workers
 
+T = TypeVar("T")
 LifespanT = TypeVar("LifespanT", bound=Callable[..., Any])
 
 
@@ -145,7 +146,7 @@ class App(Router):
         except TypeError:
             self._lifespans.append(made)
         else:
-            self._lifespans.append(lambda _: made())
+            self._lifespans.append(_without_argument(made))
         return function
 
     @property
@@ -274,6 +275,13 @@ class App(Router):
                 return found[0], prefix
             segments.pop()
         return None
+
+
+def _without_argument(function: Callable[[], T]) -> Callable[[App], T]:
+    def call(_: App) -> T:
+        return function()
+
+    return call
 
 
 def _within(middleware: tuple[Middleware, ...], handler: CallNext) -> CallNext:

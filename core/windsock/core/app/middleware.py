@@ -159,7 +159,7 @@ def _fields(headers: HeaderFields, inner: Response | None) -> HeaderFields:
     """The header fields, with those again that a dict had no room for: two of one name."""
     if inner is None or not isinstance(headers, Mapping):
         return headers
-    changed = dict(headers)
+    changed = dict(cast("Mapping[str, str]", headers))
     kept: list[tuple[str, str]] = []
     for name, last in dict(inner.headers.items_as_sent()).items():
         if changed.get(name) == last:

@@ -150,7 +150,9 @@ def _origins(route: str, origins: Iterable[str]) -> tuple[str, ...]:
 
 def _tuple(given: Any) -> tuple[Any, ...] | None:
     """The items of something, to be looked at more than once; None where it has none."""
-    return None if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        return None
+    return tuple(cast("Iterable[Any]", given))
 
 
 def _overrides(

@@ -312,7 +312,7 @@ class WebSocket:
                 return self._take_typed(bytes)
             case "json":
                 return self._json.loads(self._take())
-            case "event":
+            case _:  # "event"
                 return _receive_event(self._take())
 
     def _take_typed(self, wanted: type[T]) -> T:
@@ -442,7 +442,7 @@ class WebSocket:
                 await self.send_bytes(data)
             case "json":
                 await self.send_json(data)
-            case "event":
+            case _:  # "event"
                 await self.send_event(data)
 
     async def _send(self, data: Message) -> None:
@@ -557,8 +557,8 @@ class WebSocket:
             await self._wait()
 
     async def __aenter__(self) -> Self:
-        """Accepts, if nothing is decided yet."""
-        if self._channel.connection.state is _UNDECIDED:
+        """Accepts, if nothing is decided yet. Raises Disconnected where the client has gone."""
+        if not self._decided and hasattr(self._channel.connection, "accept"):
             await self.accept()
         self._depth += 1
         return self

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Self, overload
+from typing import Any, Self, cast, overload
 
 from windsock.core.app.inspection import (
     is_async_generator_function,
@@ -102,14 +102,13 @@ class GeneratorHandler:
             await self._leave(ws, scope)
 
     async def _connect(self, ws: WebSocket, scope: dict[str, Any]) -> bool:
-        answer = ws_accept() if self.on_connect is None else await self.on_connect(scope)
-        if not isinstance(answer, Mapping) or answer.get("type") not in {
-            "websocket.accept",
-            "websocket.close",
-        }:
-            raise TypeError(f"on_connect returns ws_accept() or ws_close(), not {answer!r}")
-        await ws.send_event(dict(answer))
-        return bool(answer["type"] == "websocket.accept")
+        answer: Any = ws_accept() if self.on_connect is None else await self.on_connect(scope)
+        match answer:
+            case {"type": "websocket.accept" | "websocket.close" as decision}:
+                await ws.send_event(dict(cast("Event", answer)))
+                return bool(decision == "websocket.accept")
+            case _:
+                raise TypeError(f"on_connect returns ws_accept() or ws_close(), not {answer!r}")
 
     async def _play(self, ws: WebSocket, client: Any) -> None:
         if inspect.isawaitable(client):
