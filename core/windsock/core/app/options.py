@@ -150,9 +150,12 @@ def _origins(route: str, origins: Iterable[str]) -> tuple[str, ...]:
 
 def _tuple(given: Any) -> tuple[Any, ...] | None:
     """The items of something, to be looked at more than once; None where it has none."""
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    if isinstance(given, str):
         return None
-    return tuple(cast("Iterable[Any]", given))
+    try:
+        return tuple(given)
+    except TypeError:
+        return None
 
 
 def _overrides(

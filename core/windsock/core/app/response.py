@@ -10,7 +10,6 @@ from windsock.core.protocol.errors import WindsockError
 from windsock.core.protocol.headers import HeaderFields, Headers
 
 if TYPE_CHECKING:
-    import werkzeug.wrappers
     from werkzeug.exceptions import HTTPException
 
 
@@ -93,6 +92,6 @@ def response_in(error: BaseException) -> Response | None:
     asks = cast("HTTPException", error)
     if asks.code is None and asks.response is None:
         return None
-    found = cast("werkzeug.wrappers.Response", asks.get_response())
-    fields = [field for field in found.headers if field[0].lower() != "content-length"]
-    return Response(found.get_data(), found.status_code, fields)
+    made = asks.get_response()
+    fields = [field for field in made.headers if field[0].lower() != "content-length"]
+    return Response(made.get_data(), made.status_code, fields)
