@@ -72,7 +72,7 @@ def _servers() -> list[Server]:
         needs = ("windsock.asyncio", loop)
         found.append(Server(f"windsock-{loop}", f"{own}:serve_on_loop", loop, needs, _FULL))
     found.append(
-        Server("windsock-threads", f"{own}:serve", "threads", ("windsock.threads",), _FULL)
+        Server("windsock-threads", f"{own}:serve_on_threads", "", ("windsock.threads",), _FULL)
     )
     found += _peers()
     found += _asgi()

@@ -95,9 +95,24 @@ def api(module_name: str, *names: str) -> str:
 
 
 _MADE_BY_WINDSOCK: Final = frozenset(
-    {"Connection", "HandshakeError", "Query", "Request", "Server", "WebSocket"}
+    {
+        "BlockingWebSocket",
+        "Connection",
+        "FourArgumentsRequest",
+        "FourArgumentsWebSocket",
+        "HandshakeError",
+        "JSONCodec",
+        "Query",
+        "Request",
+        "Server",
+        "WebSocket",
+        "WebSocketRequest",
+    }
 )
 """Classes that users get, but do not make."""
+
+_NO_KINDS: Final = frozenset({"ABC", "Enum", "Exception", "Protocol", "dict"})
+"""Base classes that say nothing to a reader."""
 
 _EXPLAIN_CONSTRUCTION: Final = frozenset({"ClientConnection", "Reject"})
 """Classes whose constructor has a docstring of its own."""
@@ -116,7 +131,7 @@ def _describe(module: ModuleType, name: str) -> str:
 def _describe_class(cls: type[Any]) -> Iterator[str]:
     bases = [base.__name__ for base in cls.__bases__ if base.__module__ != "builtins"]
     bases += [base.__name__ for base in cls.__bases__ if issubclass(base, Exception)]
-    kinds = [name for name in dict.fromkeys(bases) if name not in {"ABC", "Enum", "Exception"}]
+    kinds = [name for name in dict.fromkeys(bases) if name not in _NO_KINDS]
     if kinds:
         yield f"A kind of {', '.join(f'`{name}`' for name in kinds)}."
     constructor = vars(cls).get("__init__")
@@ -156,8 +171,9 @@ def _signature(name: str, function: Callable[..., Any]) -> str:
     assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     context_manager = any("contextmanager" in ast.unparse(d) for d in node.decorator_list)
     arguments = node.args
-    if arguments.args and arguments.args[0].arg in {"self", "cls"}:
-        del arguments.args[0]
+    for leading in (arguments.posonlyargs, arguments.args):
+        if leading and leading[0].arg in {"self", "cls"}:
+            del leading[0]
     for argument in [*arguments.args, *arguments.kwonlyargs]:
         if argument.annotation is not None and ast.unparse(argument.annotation) == "Any":
             argument.annotation = None
@@ -214,8 +230,15 @@ def _constant_docstring(value: object, name: str) -> str:
     explained = {
         "Event": "Whatever `next_event` returns that is not a `Status`: `str` and `bytes` are the "
         "peer's messages, the others are the classes below and above.",
-        "Application": "What servers serve: an `App`, or a coroutine function that takes every "
+        "Application": "What servers serve: an `App`, or a handler in any style that takes every "
         "`WebSocket`.",
+        "MessageType": 'What `receive` gives and `send` takes: `"text"`, `"bytes"`, `"json"`, or '
+        '`"event"` for the dicts of ASGI.',
+        "Middleware": "`async def middleware(request_or_ws, call_next)`: for plain HTTP it returns "
+        "a `Response`, its own or what `await call_next(request_or_ws)` gave; for a WebSocket a "
+        "`Response` rejects it.",
+        "WEBSOCKET": "The method of WebSockets in routes, beside those of HTTP; `WS` stands for "
+        "the same.",
     }
     return explained[name]
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Final
 
 from windsock.core import Application, Config, Deflate, WebSocket
 
 from .loops import run
 from .options import HOST, MAX_MESSAGE, Options
+
+MOST_CONNECTIONS: Final = 16_384
 
 
 def config(options: Options) -> Config:
@@ -59,6 +62,21 @@ def serve(options: Options) -> None:
 
 def _ignore(urls: Sequence[str]) -> None:
     """The runner finds out by itself when it can connect."""
+
+
+def serve_on_threads(options: Options) -> None:
+    """windsock.threads with as many threads as a scenario has connections."""
+    import windsock.threads
+
+    with windsock.threads.serve(
+        application(options),
+        HOST,
+        options.port,
+        config=config(options),
+        ssl_context=options.ssl_context(),
+        max_connections=MOST_CONNECTIONS,
+    ) as server:
+        server.serve_forever()
 
 
 def serve_on_loop(options: Options) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from windsock.core import Config
 
-from .exceptions import BEHAVIOURS, EXCEPTIONS, WITHOUT_WIRE, Deviation
+from .exceptions import BEHAVIOURS, EXCEPTIONS, WITHOUT_TASKS, WITHOUT_WIRE, Deviation
 from .findings import register
 from .hosts import HOSTS, NATIVE, Running
 from .log import Log
@@ -97,6 +97,13 @@ def start_wire(host: str, start: Callable[[Config], Site]) -> Callable[[Config],
         return site
 
     return start_wire
+
+
+@pytest.fixture
+def tasks(host: str) -> None:
+    """Handlers are tasks of an event loop."""
+    if host in WITHOUT_TASKS:
+        pytest.skip(f"{host}: {WITHOUT_TASKS[host]}")
 
 
 @pytest.fixture

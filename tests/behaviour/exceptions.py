@@ -513,3 +513,9 @@ WITHOUT_WIRE: Final[Mapping[str, str]] = {
     "memory": "events go from hand to hand, so there are no bytes to send or to look at",
 }
 """Hosts over which tests that look at bytes cannot run, and why."""
+
+WITHOUT_TASKS: Final[Mapping[str, str]] = {
+    "threads": "timeouts take the place of cancellation, threads that of tasks: their tests are in "
+    "tests/transports/threads",
+}
+"""Hosts over which tests of tasks and their cancellation cannot run, and why."""

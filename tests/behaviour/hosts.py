@@ -6,7 +6,7 @@ import contextlib
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Final
 
@@ -18,7 +18,10 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 import windsock.asgi
 import windsock.asyncio
+import windsock.threads
 import windsock.trio
+import windsock.twisted
+from tests import reactor_thread
 from windsock.core import App, Config
 
 from .memory import MemorySite
@@ -110,6 +113,28 @@ def _asyncio(name: str, config: Config, *, uvloop: bool) -> Iterator[Running]:
         yield _Server(WireSite(name, config, app, address), shutdown)
 
 
+@contextlib.contextmanager
+def _twisted(name: str, config: Config) -> Iterator[Running]:
+    app = Switchboard()
+    with reactor_thread.entered(windsock.twisted.serve(app, config=config)) as server:
+        address = server.addresses[0]
+        assert isinstance(address, tuple)
+        site = WireSite(name, config, app, address)
+        yield _Server(site, lambda: reactor_thread.start(server.shutdown))
+
+
+@contextlib.contextmanager
+def _threads(name: str, config: Config) -> Iterator[Running]:
+    app = Switchboard()
+    with (
+        ThreadPoolExecutor(1) as pool,
+        windsock.threads.serve(app, config=config) as server,
+    ):
+        address = server.addresses[0]
+        assert isinstance(address, tuple)
+        yield _Server(WireSite(name, config, app, address), lambda: pool.submit(server.shutdown))
+
+
 def _asgi(app: App, config: Config) -> Any:
     return windsock.asgi.ASGI(app, config=config)
 
@@ -192,11 +217,13 @@ HOSTS: Final[dict[str, Start]] = {
     "trio": lambda config: _trio("trio", config),
     "asyncio": lambda config: _asyncio("asyncio", config, uvloop=False),
     "asyncio+uvloop": lambda config: _asyncio("asyncio+uvloop", config, uvloop=True),
+    "twisted": lambda config: _twisted("twisted", config),
+    "threads": lambda config: _threads("threads", config),
     "uvicorn": lambda config: _uvicorn("uvicorn", config),
     "hypercorn-asyncio": lambda config: _hypercorn("hypercorn-asyncio", config, worker="asyncio"),
     "hypercorn-trio": lambda config: _hypercorn("hypercorn-trio", config, worker="trio"),
     "memory": lambda config: _memory("memory", config),
 }
 
-NATIVE: Final = frozenset({"trio", "asyncio", "asyncio+uvloop"})
+NATIVE: Final = frozenset({"trio", "asyncio", "asyncio+uvloop", "twisted", "threads"})
 """Hosts that are windsock's own servers, so that it owns the frames."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from .sync import TIMEOUT
 
-WATCHED: Final = frozenset({"windsock", "asyncio", "trio"})
+WATCHED: Final = frozenset({"windsock", "asyncio", "trio", "twisted"})
 """The top-level loggers that matter."""
 
 APPLICATION_FAILED: Final = "Exception in ASGI application"

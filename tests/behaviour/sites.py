@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from windsock.core import App, Config, Reject, Request, Response, WebSocket
 
+from .anyloop import as_task
 from .peer import Answer, HeaderList, Peer, WirePeer, handshake_request
 
 CASE: Final = "X-Case"
@@ -53,8 +54,9 @@ class Switchboard(App):
             raise Reject(404) from None
 
     async def handle_websocket(self, ws: WebSocket) -> None:
+        ws.request.app = self._app_for(ws.request)  # whose state is the first to be there
         ws.state.update(self.state)
-        await self._app_for(ws.request).handle_websocket(ws)
+        await as_task(self._app_for(ws.request).handle_websocket(ws))
 
     async def handle_http(self, request: Request) -> Response:
         return await self._app_for(request).handle_http(request)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 
-import anyio
 import pytest
 
 from windsock.core import App, Disconnected, LocalProtocolError, Reject, Response, WebSocket
@@ -13,7 +12,7 @@ from .exceptions import Deviation
 from .log import Log
 from .peer import Close, frame
 from .sites import Site, WireSite, echo
-from .sync import Gate, Observed
+from .sync import Gate, Observed, overdue_after
 
 
 @pytest.mark.behaviour("undecided")
@@ -237,7 +236,7 @@ def test_a_client_that_leaves_before_accept_is_noticed(
 
     async def handler(ws: WebSocket) -> None:
         seen.put("asked")
-        with anyio.fail_after(10):
+        with overdue_after(10):
             await ws.wait_closed()
         with pytest.raises(Disconnected) as caught:
             await ws.accept()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import anyio
 import pytest
 
 from windsock.core import Config, Disconnected, WebSocket
 
+from . import anyloop as anyio
 from .exceptions import Deviation
 from .memory import SEND_CAPACITY, MemoryPeer
 from .peer import Close, frame
 from .sites import Site, WireSite
-from .sync import Gate, Observed
+from .sync import Gate, Observed, in_event_loop
 
 MESSAGE = 10_000
 STALL = 0.3
@@ -24,6 +24,9 @@ KERNEL = 16 * 1024 * 1024
 
 async def wait_while_somebody_reads(ws: WebSocket, gate: Gate) -> None:
     """Wait for the gate, and have the transport read for as long as it wants to."""
+    if not in_event_loop():  # reading is for another thread
+        await gate.wait()
+        return
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ws.wait_closed)
         await gate.wait()

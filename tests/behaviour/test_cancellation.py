@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random
 
-import anyio
-import anyio.lowlevel
 import pytest
 
 from windsock.core import WebSocket
 
+from . import anyloop as anyio
 from .exceptions import Deviation
 from .peer import Close
 from .sites import Site, WireSite, echo
 from .sync import Gate, Observed
+
+pytestmark = pytest.mark.usefixtures("tasks")
 
 
 @pytest.mark.behaviour("cancelled-receive")

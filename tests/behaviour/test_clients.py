@@ -3,48 +3,96 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from types import ModuleType
 from typing import Any
 
-import anyio
 import pytest
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+from anyio.from_thread import BlockingPortal
 
 import windsock.asyncio
+import windsock.threads
 import windsock.trio
-from windsock.core import Config, Disconnected, HandshakeError, LocalProtocolError, WebSocket
+import windsock.twisted
+from windsock.core import Config, Disconnected, HandshakeError, LocalProtocolError
 
+from . import anyloop as anyio
+from .anyloop import start_blocking_portal
+from .blocking import connect_blocking
+from .exceptions import WITHOUT_TASKS
 from .peer import Close, frame
 from .raw_server import RawServer, switching
-from .sync import TIMEOUT, Gate, Observed
+from .sync import TIMEOUT, Gate, Observed, pause
 
 CLIENTS: dict[str, tuple[ModuleType, str, dict[str, Any]]] = {
     "trio": (windsock.trio, "trio", {}),
     "asyncio": (windsock.asyncio, "asyncio", {}),
     "asyncio+uvloop": (windsock.asyncio, "asyncio", {"use_uvloop": True}),
+    "twisted": (windsock.twisted, "twisted", {}),
 }
 
 
-class Client:
-    """A transport's `connect`, and its event loop in a thread."""
+class Client(ABC):
+    """A transport's `connect`, and what runs it beside the test."""
+
+    connect: Callable[..., AbstractAsyncContextManager[Any]]
+
+    @abstractmethod
+    def start(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> Future[Any]:
+        """Run a coroutine function; the future has its result."""
+
+    @abstractmethod
+    async def give_up_receiving(self, ws: Any, seconds: float) -> None:
+        """Receive, but not for longer than some seconds."""
+
+
+class LoopClient(Client):
+    """On an event loop in a thread."""
 
     def __init__(self, transport: ModuleType, portal: BlockingPortal) -> None:
-        self.connect: Callable[..., AbstractAsyncContextManager[WebSocket]] = transport.connect
+        self.connect = transport.connect
         self._portal = portal
 
     def start(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> Future[Any]:
-        """Run a coroutine function; the future has its result."""
         return self._portal.start_task_soon(function)
 
+    async def give_up_receiving(self, ws: Any, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            await ws.receive()
 
-@pytest.fixture(params=CLIENTS)
+
+class BlockingClient(Client):
+    """Without an event loop: coroutines that block."""
+
+    def __init__(self, pool: Executor) -> None:
+        self.connect = connect_blocking
+        self._pool = pool
+
+    def start(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> Future[Any]:
+        def run() -> Any:
+            with pytest.raises(StopIteration) as done:
+                function().send(None)
+            return done.value.value
+
+        return self._pool.submit(run)
+
+    async def give_up_receiving(self, ws: Any, seconds: float) -> None:
+        with pytest.raises(TimeoutError):
+            await ws.receive(timeout=seconds)
+
+
+@pytest.fixture(params=[*CLIENTS, "threads"])
 def client(request: pytest.FixtureRequest) -> Iterator[Client]:
+    if request.param == "threads":
+        with ThreadPoolExecutor(1) as pool:
+            yield BlockingClient(pool)
+        return
     transport, backend, options = CLIENTS[request.param]
     with start_blocking_portal(backend, options) as portal:
-        yield Client(transport, portal)
+        yield LoopClient(transport, portal)
         portal.start_task_soon(portal.stop, True).result(TIMEOUT)
 
 
@@ -343,8 +391,8 @@ def test_pings_are_answered_and_a_gone_server_is_noticed_though_nobody_reads(
 
     async def use() -> None:
         async with client.connect(server.url) as ws:
-            while not ws.closed:  # noqa: ASYNC110  # such users exist, and must be served
-                await anyio.sleep(0.01)
+            while not ws.closed:  # such users exist, and must be served
+                await pause(0.01)
             seen.put(ws.code)
 
     used = client.start(use)
@@ -380,8 +428,7 @@ def test_a_cancelled_receive_loses_nothing(client: Client, server: RawServer) ->
 
     async def use() -> list[str | bytes]:
         async with client.connect(server.url) as ws:
-            with anyio.move_on_after(0.02):
-                await ws.receive()
+            await client.give_up_receiving(ws, 0.02)
             await ws.send("cancelled")
             await gate.wait()
             return [await ws.receive() for _ in range(3)]
@@ -399,6 +446,9 @@ def test_a_cancelled_receive_loses_nothing(client: Client, server: RawServer) ->
 
 
 def test_a_cancelled_client_says_that_it_goes_away(client: Client, server: RawServer) -> None:
+    if isinstance(client, BlockingClient):
+        pytest.skip(f"threads: {WITHOUT_TASKS['threads']}")
+
     async def use() -> str:
         with anyio.move_on_after(0.1):
             async with client.connect(server.url) as ws:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import anyio
 import pytest
 
 from windsock.core import App, Config, Disconnected, LocalProtocolError, WebSocket
 
+from . import anyloop as anyio
 from .exceptions import Deviation
 from .log import Log
 from .peer import Close, Peer, frame
 from .sites import Handler, Site, WireSite
-from .sync import Observed
+from .sync import Observed, overdue_after
 
 CLOSES = [
     (1000, ""),
@@ -204,7 +204,7 @@ def test_a_handler_that_only_sends_learns_that_the_peer_has_gone(site: Site) -> 
 
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        with anyio.fail_after(10), pytest.raises(Disconnected):
+        with overdue_after(10), pytest.raises(Disconnected):
             await send_until_the_end(ws)
         seen.put("told")
 
@@ -326,6 +326,7 @@ def test_messages_that_cross_our_close_are_discarded(wire_site: WireSite) -> Non
         assert seen.get() == "nothing"
 
 
+@pytest.mark.usefixtures("tasks")
 @pytest.mark.behaviour("close-crossing")
 def test_one_task_closes_while_another_receives(site: Site) -> None:
     seen = Observed()

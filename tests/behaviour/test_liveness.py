@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import anyio
-import anyio.lowlevel
 import pytest
 
 from windsock.core import Config, Disconnected, LocalProtocolError, WebSocket
 
+from . import anyloop as anyio
 from .exceptions import Deviation
 from .peer import Close
 from .sites import Handler, Site, WireSite, echo
-from .sync import Gate, Observed
+from .sync import Gate, Observed, pause
 
 KEEPALIVE = Config(ping_interval=0.3, ping_timeout=0.4)
 
@@ -59,8 +58,8 @@ def wait_for_the_end(seen: Observed) -> Handler:
 def look_now_and_then(seen: Observed) -> Handler:
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        while not ws.closed:  # noqa: ASYNC110  # such handlers exist, and must be served
-            await anyio.sleep(0.01)
+        while not ws.closed:  # such handlers exist, and must be served
+            await pause(0.01)
         seen.put(ws.code)
 
     return handler
@@ -170,6 +169,7 @@ def test_ping_raises_when_the_websocket_ends_first(
         assert seen.get() is (LocalProtocolError if deviation else Disconnected)
 
 
+@pytest.mark.usefixtures("tasks")
 @pytest.mark.behaviour("ping")
 def test_a_cancelled_ping_harms_nothing(wire_site: WireSite, deviation: Deviation | None) -> None:
     async def handler(ws: WebSocket) -> None:

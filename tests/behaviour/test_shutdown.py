@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
-import anyio
 import pytest
 
 from windsock.core import (
@@ -19,6 +18,7 @@ from windsock.core import (
     WebSocketRequest,
 )
 
+from . import anyloop as anyio
 from .exceptions import Deviation
 from .hosts import HOSTS, Running
 from .peer import Close
@@ -125,6 +125,7 @@ def test_a_shutdown_of_an_idle_server_takes_no_time(launch: Launch) -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.usefixtures("tasks")
 @pytest.mark.behaviour("shutdown-deadline")
 def test_a_handler_that_does_not_end_is_cancelled_at_the_deadline(
     launch: Launch,

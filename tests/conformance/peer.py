@@ -64,6 +64,19 @@ def asyncio_server(port: int) -> None:
     asyncio.run(main())
 
 
+def twisted_server(port: int) -> None:
+    import windsock.twisted
+
+    windsock.twisted.run(app, host=HOST, port=port, config=CONFIG, started=lambda urls: None)
+
+
+def threads_server(port: int) -> None:
+    import windsock.threads
+
+    with windsock.threads.serve(app, HOST, port, config=CONFIG) as server:
+        server.serve_forever()
+
+
 def asgi_uvicorn(port: int) -> None:
     import uvicorn
 
@@ -117,6 +130,18 @@ def asyncio_client(url: str) -> None:
     asyncio.run(run_cases(windsock.asyncio.connect, url, "asyncio-client"))
 
 
+def twisted_client(url: str) -> None:
+    from twisted.internet.defer import ensureDeferred
+    from twisted.internet.task import react
+
+    import windsock.twisted
+
+    def main(reactor: object) -> Any:
+        return ensureDeferred(run_cases(windsock.twisted.connect, url, "twisted-client"))
+
+    react(main)
+
+
 async def run_cases(connect: Callable[..., Any], url: str, agent: str) -> None:
     """Ask how many cases there are, and be the client of each."""
     async with connect(f"{url}/getCaseCount", config=CONFIG) as ws:
@@ -131,15 +156,35 @@ async def run_cases(connect: Callable[..., Any], url: str, agent: str) -> None:
             print(f"case {case}: {exc!r}", flush=True)
 
 
+def threads_client(url: str) -> None:
+    """The same on threads."""
+    from windsock.threads import connect
+
+    with connect(f"{url}/getCaseCount", config=CONFIG) as ws:
+        count = json.loads(ws.receive_text())
+    for case in range(1, count + 1):
+        path = f"runCase?case={case}&agent=threads-client"
+        try:
+            with connect(f"{url}/{path}", config=CONFIG) as ws:
+                for message in ws:
+                    ws.send(message)
+        except WindsockError as exc:
+            print(f"case {case}: {exc!r}", flush=True)
+
+
 SERVERS: Final[dict[str, Callable[[int], None]]] = {
     "trio-server": trio_server,
     "asyncio-server": asyncio_server,
+    "twisted-server": twisted_server,
+    "threads-server": threads_server,
     "asgi-uvicorn": asgi_uvicorn,
     "asgi-hypercorn": asgi_hypercorn,
 }
 CLIENTS: Final[dict[str, Callable[[str], None]]] = {
     "trio-client": trio_client,
     "asyncio-client": asyncio_client,
+    "twisted-client": twisted_client,
+    "threads-client": threads_client,
 }
 
 

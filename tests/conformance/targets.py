@@ -40,8 +40,12 @@ TARGETS: Final = {
     for target in (
         Target("trio-server", "server"),
         Target("asyncio-server", "server"),
+        Target("threads-server", "server"),
+        Target("twisted-server", "server"),
         Target("trio-client", "client"),
         Target("asyncio-client", "client"),
+        Target("threads-client", "client"),
+        Target("twisted-client", "client"),
         Target("asgi-uvicorn", "server", native=False),
         Target("asgi-hypercorn", "server", native=False),
     )

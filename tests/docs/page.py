@@ -2,6 +2,8 @@
 
 - ```` ```python ```` is executed; the blocks of a page share a namespace.
 - ```` ```python file=NAME ```` is written to the page's folder, for later blocks to use.
+- ```` ```python no-run=NAME ```` is not run, for the tests do not have the package NAME; it must
+  be Python all the same.
 - ```` ```output ```` is what the python block before it prints.
 - ```` ```console ```` has commands after `$ `, and what they print. A server runs until the next
   one is started, or to the end of the page, and must then shut down gracefully. What would set up
@@ -28,6 +30,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType
 from typing import Any, Final, NoReturn
 
 ROOT: Final = Path(__file__).parents[2]
@@ -52,6 +55,12 @@ class Block:
     def file(self) -> str | None:
         """The name in `file=NAME`."""
         names = [option[5:] for option in self.options if option.startswith("file=")]
+        return names[0] if names else None
+
+    @property
+    def missing(self) -> str | None:
+        """The name in `no-run=NAME`."""
+        names = [option[7:] for option in self.options if option.startswith("no-run=")]
         return names[0] if names else None
 
 
@@ -122,6 +131,8 @@ class Runner:
         self._expect_no_output(block.line)
         if block.language == "python" and block.file is not None:
             self._write(block, text)
+        elif block.language == "python" and block.missing is not None:
+            self._compile(block, text)
         elif block.language == "python":
             self._use(text)
             self._printed = self._execute(block, text)
@@ -157,9 +168,12 @@ class Runner:
     def _use(self, text: str) -> None:
         self._unused = {name for name in self._unused if Path(name).stem not in text}
 
-    def _execute(self, block: Block, text: str) -> str:
+    def _compile(self, block: Block, text: str) -> CodeType:
         # Tracebacks point to the line of the page.
-        code = compile("\n" * block.line + text, str(self.page), "exec")
+        return compile("\n" * block.line + text, str(self.page), "exec")
+
+    def _execute(self, block: Block, text: str) -> str:
+        code = self._compile(block, text)
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(code, self._namespace)

@@ -18,7 +18,13 @@ from tests.docs.page import ROOT
 from windsock.core.protocol.state import CLIENT, SERVER, State
 
 DOCS = ROOT / "docs"
-MODULES = ["windsock.core", "windsock.trio", "windsock.asyncio", "windsock.asgi"]
+MODULES = [
+    "windsock.core",
+    "windsock.trio",
+    "windsock.asyncio",
+    "windsock.twisted",
+    "windsock.asgi",
+]
 
 
 def _load() -> ModuleType:

@@ -75,6 +75,13 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in _anchors(target), f"{link}: there is no such heading"
 
 
+def test_only_what_the_tests_do_not_have_is_not_run() -> None:
+    locked = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8").lower()
+    for page in PAGES:
+        for block in parse(page.read_text(encoding="utf-8")):
+            assert f"\n{block.missing}==" not in locked.replace("_", "-"), f"{page.name}"
+
+
 def test_the_index_knows_every_page() -> None:
     index = DOCS / "README.md"
     links = _LINK.findall(index.read_text(encoding="utf-8"))
@@ -102,6 +109,7 @@ def test_a_page_whose_blocks_are_right(tmp_path: Path) -> None:
         "```python file=greet.py\nWORD = 'hello'\n```\n"
         "```python\nfrom greet import WORD\n```\n"
         "```python\nprint(WORD)\n```\n```output\nhello\n```\n"
+        "```python no-run=no_such_package\nimport no_such_package\n```\n"
         "```console\n$ python greet.py\n$ pip install windsock[trio]\n$ make demo PORT=1\n```\n",
     )
 
@@ -128,6 +136,11 @@ def test_a_page_whose_blocks_are_right(tmp_path: Path) -> None:
 def test_a_page_with_a_wrong_block(tmp_path: Path, markdown: str, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         _run(tmp_path, markdown)
+
+
+def test_a_block_that_is_not_run_is_python(tmp_path: Path) -> None:
+    with pytest.raises(SyntaxError):
+        _run(tmp_path, "```python no-run=no_such_package\nimport import\n```\n")
 
 
 def test_a_block_that_raises_is_found_on_its_line(tmp_path: Path) -> None:

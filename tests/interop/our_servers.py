@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from tests import reactor_thread
 from tests.certificates import client_context, server_context
 from windsock.core import Config, Deflate
 
@@ -84,6 +85,32 @@ def _asyncio(directory: Directory, ipv6: bool, *, uvloop: bool) -> Iterator[Plac
 
 
 @contextlib.contextmanager
+def _twisted(directory: Directory, ipv6: bool) -> Iterator[Places]:
+    import windsock.twisted
+
+    tls = windsock.twisted.make_tls_context(str(directory.certificate), str(directory.certificate))
+    with ExitStack() as stack:
+        places: Places = {}
+        for kind, options in _variants(directory, ipv6).items():
+            if "ssl_context" in options:
+                options = {"host": options["host"], "tls": tls}
+            serving = reactor_thread.entered(windsock.twisted.serve(app, **options))
+            places[kind] = _place(kind, stack.enter_context(serving))
+        yield places
+
+
+@contextlib.contextmanager
+def _threads(directory: Directory, ipv6: bool) -> Iterator[Places]:
+    import windsock.threads
+
+    with ExitStack() as stack:
+        yield {
+            kind: _place(kind, stack.enter_context(windsock.threads.serve(app, **options)))
+            for kind, options in _variants(directory, ipv6).items()
+        }
+
+
+@contextlib.contextmanager
 def _uvicorn(directory: Directory, ipv6: bool, *, ws: str) -> Iterator[Places]:
     import windsock.asgi
 
@@ -113,6 +140,8 @@ OUR_SERVERS: Final[dict[str, Start]] = {
     "trio": _trio,
     "asyncio": functools.partial(_asyncio, uvloop=False),
     "asyncio+uvloop": functools.partial(_asyncio, uvloop=True),
+    "twisted": _twisted,
+    "threads": _threads,
     "uvicorn-websockets": functools.partial(_uvicorn, ws="websockets-sansio"),
     "uvicorn-wsproto": functools.partial(_uvicorn, ws="wsproto"),
 }

@@ -15,6 +15,7 @@ import pytest
 
 import windsock.asyncio
 import windsock.trio
+from tests.behaviour.blocking import connect_blocking
 from windsock.core import Config, Deflate, Disconnected, HandshakeError, WebSocket
 
 from .conftest import scenario_of
@@ -31,6 +32,7 @@ CLIENTS: Final[dict[str, tuple[Any, dict[str, Any]]]] = {
         windsock.asyncio.connect,
         {"backend": "asyncio", "backend_options": {"use_uvloop": True}},
     ),
+    "threads": (connect_blocking, {"backend": "asyncio"}),  # it has the loop to itself
 }
 
 SERVERS: Final[dict[str, Start]] = {

@@ -19,6 +19,7 @@ import trio
 
 import windsock
 import windsock.asyncio
+import windsock.threads
 import windsock.trio
 from windsock.core import App, WebSocket
 
@@ -43,12 +44,12 @@ def check_files() -> None:
     for root in roots:
         assert root.is_relative_to(sys.prefix), f"windsock was imported from {root}"
     [root] = roots
-    for package in ("core", "trio", "asyncio", "asgi"):
+    for package in ("core", "trio", "asyncio", "threads", "asgi"):
         import_module(f"windsock.{package}")
         assert (root / package / "py.typed").is_file(), f"{package}/py.typed is missing"
     assert list((root / "demo").glob("*.html")), "the demo's page is missing"
     names = {entry.name for entry in entry_points(group="windsock.transports")}
-    assert names >= {"trio", "asyncio"}, names
+    assert names >= {"trio", "asyncio", "threads"}, names
 
 
 def check_commands() -> None:
@@ -85,12 +86,20 @@ async def echo_on_asyncio(port: int) -> None:
                 assert await ws.receive() == MESSAGE
 
 
+def echo_on_threads(port: int) -> None:
+    with windsock.threads.serve(app, HOST, port):
+        with windsock.threads.connect(f"ws://{HOST}:{port}/echo") as ws:
+            ws.send(MESSAGE, TIMEOUT)
+            assert ws.receive(TIMEOUT) == MESSAGE
+
+
 def main() -> None:
     check_files()
     check_commands()
     trio.run(echo_on_trio, free_port())
     asyncio.run(echo_on_asyncio(free_port()))
-    print(f"smoke: windsock {version('windsock')} echoes on trio and on asyncio")
+    echo_on_threads(free_port())
+    print(f"smoke: windsock {version('windsock')} echoes on trio, on asyncio and on threads")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect, unix_connect
 from websockets.typing import Origin
 
-TRANSPORTS = ["trio", "asyncio"]
+TRANSPORTS = ["trio", "asyncio", "threads", "twisted"]
 DEADLINE = 20.0  # seconds for anything that a process is waited for
 
 ECHO = """
@@ -39,14 +39,23 @@ async def echo(ws):
             await ws.send(message)
 """
 
-STUCK = """
-import {transport}
+_STUCK = """
+import {module}
 
 async def app(ws):
     await ws.accept()
     await ws.send("here")
-    await {sleep}
+    {sleep}
 """
+
+STUCK = {
+    "trio": _STUCK.format(module="trio", sleep="await trio.sleep_forever()"),
+    "asyncio": _STUCK.format(module="asyncio", sleep="await asyncio.sleep(3600)"),
+    "threads": _STUCK.format(module="time", sleep="time.sleep(3600)"),
+    "twisted": _STUCK.format(
+        module="twisted.internet.defer", sleep="await twisted.internet.defer.Deferred()"
+    ),
+}
 
 
 class Command:
@@ -205,8 +214,7 @@ def test_signals_end_it_gracefully(folder: Path, transport: str, number: signal.
 def test_handlers_that_do_not_end_hold_up_the_shutdown_for_a_bounded_time(
     tmp_path: Path, transport: str
 ) -> None:
-    sleep = "trio.sleep_forever()" if transport == "trio" else "asyncio.sleep(3600)"
-    tmp_path.joinpath("stuck.py").write_text(STUCK.format(transport=transport, sleep=sleep))
+    tmp_path.joinpath("stuck.py").write_text(STUCK[transport])
     options = ["--transport", transport, "--port", "0", "--shutdown-timeout", "0.1"]
     with running("serve", "stuck", *options, cwd=tmp_path) as command:
         with connect(websocket_url(command.url(), "/")) as ws:
@@ -217,8 +225,7 @@ def test_handlers_that_do_not_end_hold_up_the_shutdown_for_a_bounded_time(
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_second_interrupt_ends_it_at_once(tmp_path: Path, transport: str) -> None:
-    sleep = "trio.sleep_forever()" if transport == "trio" else "asyncio.sleep(3600)"
-    tmp_path.joinpath("stuck.py").write_text(STUCK.format(transport=transport, sleep=sleep))
+    tmp_path.joinpath("stuck.py").write_text(STUCK[transport])
     options = ["--transport", transport, "--port", "0", "--shutdown-timeout", "3600"]
     with running("serve", "stuck", *options, cwd=tmp_path) as command:
         with connect(websocket_url(command.url(), "/")) as ws:
@@ -525,7 +532,7 @@ def test_another_package_brings_a_transport(folder: Path, plugin: Path) -> None:
         (["--transport", "wingless"], 2, "pip install 'pigeons[wingless]'"),
         (["--transport", "other"], 2, "'other' cannot be imported: No module named 'feathers'"),
         (["--transport", "empty"], 2, "'empty' is broken: empty has no function run"),
-        (["--transport", "none"], 2, "there are: asyncio, empty, other, pigeon, trio, wingless"),
+        (["--transport", "none"], 2, "there are: asyncio, empty, other, pigeon, threads, trio, "),
         (["--transport", "pigeon", "--port", "80"], 1, "port 80 of 127.0.0.1 is not permitted"),
         (
             ["--transport", "pigeon", "--port", "6000"],
@@ -547,26 +554,27 @@ def test_an_interrupt_is_no_traceback(folder: Path, plugin: Path, port: str) -> 
     assert outcome(*args, cwd=folder, pythonpath=plugin) == (130, [], [])
 
 
-@pytest.mark.parametrize("command", [["serve", "chat", "--transport", "trio"], ["demo"]])
-def test_trio_missing(folder: Path, command: list[str]) -> None:
+@pytest.mark.parametrize("name", ["trio", "twisted"])
+@pytest.mark.parametrize("command", [["serve", "chat"], ["demo"]])
+def test_what_it_runs_on_is_missing(folder: Path, name: str, command: list[str]) -> None:
     script = (
         "import sys\n"
         "from importlib.abc import MetaPathFinder\n"
         "class Missing(MetaPathFinder):\n"
         "    def find_spec(self, name, path, target=None):\n"
-        "        if name == 'trio':\n"
-        "            raise ModuleNotFoundError(\"No module named 'trio'\", name='trio')\n"
+        f"        if name == {name!r}:\n"
+        f"            raise ModuleNotFoundError('No module named ' + repr(name), name={name!r})\n"
         "sys.meta_path.insert(0, Missing())\n"
         "from windsock.cli import main\n"
-        f"sys.exit(main({command!r} + ['--transport', 'trio']))\n"
+        f"sys.exit(main({command!r} + ['--transport', {name!r}]))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=DEADLINE
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "windsock: error: transport 'trio' needs 'trio', which is not installed: "
-        "pip install 'windsock[trio]'\n"
+        f"windsock: error: transport {name!r} needs {name!r}, which is not installed: "
+        f"pip install 'windsock[{name}]'\n"
     )
 
 

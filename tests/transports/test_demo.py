@@ -26,7 +26,7 @@ from websockets.sync.client import ClientConnection, connect
 from windsock.core import WebSocket
 from windsock.demo import chat
 
-TRANSPORTS = ["trio", "asyncio"]
+TRANSPORTS = ["trio", "asyncio", "threads"]
 DEADLINE = 20.0  # seconds for anything that is waited for
 
 CHROMIUM = next(
@@ -326,7 +326,8 @@ def test_what_is_kept_for_a_slow_member_is_bounded() -> None:
     room = chat.Room()
     slow, quick = chat.Member(Stuck()), chat.Member(Stuck())
     for member in (slow, quick):
-        run(room.join(member, "Ada", None))
+        for told in room.join(member, "Ada", None):
+            run(told.flush())
     sent: list[str] = slow.ws.sent  # type: ignore[attr-defined]
     for n in range(1000):
         run(room.say(quick, str(n)))

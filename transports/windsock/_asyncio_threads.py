@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import contextvars
-import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from windsock._handler_thread import run_in_thread
 from windsock.core import Disconnected
 
 T = TypeVar("T")
@@ -16,27 +15,7 @@ T = TypeVar("T")
 
 async def to_thread(function: Callable[[], T]) -> T:
     """Run `function` in a thread of its own, which does not keep the process from ending."""
-    future: concurrent.futures.Future[T] = concurrent.futures.Future()
-    context = contextvars.copy_context()
-    thread = threading.Thread(
-        target=_run, args=(future, context, function), name="windsock handler", daemon=True
-    )
-    thread.start()
-    return await asyncio.wrap_future(future)
-
-
-def _run(
-    future: concurrent.futures.Future[T], context: contextvars.Context, function: Callable[[], T]
-) -> None:
-    future.set_running_or_notify_cancel()
-    try:
-        result = context.run(function)
-    except StopIteration as error:  # which no future of asyncio takes
-        future.set_exception(RuntimeError(f"{function!r} raised {error!r}"))
-    except BaseException as error:  # the thread's boundary: whoever awaits it is told
-        future.set_exception(error)
-    else:
-        future.set_result(result)
+    return await asyncio.wrap_future(run_in_thread(function))
 
 
 def from_thread(

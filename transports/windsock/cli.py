@@ -45,7 +45,11 @@ _log = logging.getLogger("windsock.cli")
 
 
 class Transport(Protocol):
-    """What an entry point of the group `windsock.transports` names: a module with this function."""
+    """What an entry point of the group `windsock.transports` names: a module with this function.
+
+    One that cannot use an `ssl.SSLContext` brings a second function, `make_tls_context(cert, key)`,
+    of the paths of two PEM files that were looked into already: what it returns is `ssl_context`.
+    """
 
     def run(
         self,
@@ -55,7 +59,7 @@ class Transport(Protocol):
         port: int,
         unix: str | None,
         config: Config,
-        ssl_context: ssl.SSLContext | None,
+        ssl_context: Any,
         started: Callable[[Sequence[str]], None],
     ) -> None:
         """Serve until SIGINT or SIGTERM, then shut down gracefully and return.
@@ -66,7 +70,7 @@ class Transport(Protocol):
             port: 0 for any free one.
             unix: path of a Unix socket to listen on instead.
             config: limits and timeouts; `shutdown_timeout` bounds the graceful shutdown.
-            ssl_context: for TLS.
+            ssl_context: for TLS; None without.
             started: to be called with the URLs that are served, once connections are accepted.
 
         Raises:
@@ -130,7 +134,12 @@ def _serve(args: argparse.Namespace) -> None:
     # Before the target: its folder goes on sys.path and may hold a trio.py of its own.
     transport = load_transport(args.transport)
     app = load_target(args.target)
-    context = None if args.tls_cert is None else make_ssl_context(args.tls_cert, args.tls_key)
+    context: Any = None
+    if args.tls_cert is not None:
+        context = make_ssl_context(args.tls_cert, args.tls_key)
+        make_own = getattr(transport, "make_tls_context", None)
+        if make_own is not None:
+            context = make_own(args.tls_cert, args.tls_key)
     _run(transport, app, endpoint, config, context, f"serving {args.target} on {args.transport}")
 
 
@@ -172,7 +181,7 @@ def _run(
     app: App,
     endpoint: _Endpoint,
     config: Config,
-    ssl_context: ssl.SSLContext | None,
+    ssl_context: Any,
     what: str,
 ) -> None:
     def started(addresses: Sequence[str]) -> None:

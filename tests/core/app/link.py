@@ -35,6 +35,10 @@ class Cancelled(BaseException):
     """What a cancelled task gets, as from trio and asyncio."""
 
 
+class CancelledByError(Exception):
+    """What a cancelled task gets where its library has an ordinary exception for that."""
+
+
 class _Checkpoint:
     """A task that could be cancelled here, and goes on at once otherwise."""
 
@@ -160,6 +164,7 @@ class MemoryLink:
         self.checkpoints = True
         self.threaded = False
         self.mutex: AbstractContextManager[object] = nullcontext()
+        self.cancelled: tuple[type[Exception], ...] = ()
         self.channel = channel
         self.incoming = incoming
         self.outgoing = outgoing

@@ -13,7 +13,6 @@ from windsock.core import Disconnected, LocalProtocolError
 
 def test_a_conversation(world: World) -> None:
     server, client = world.open()
-    assert world.do(server.receive_event()) == {"type": "websocket.connect"}
     world.do(client.send("a"))
     world.do(client.send(b"b"))
     assert world.do(server.receive_event()) == {"type": "websocket.receive", "text": "a"}
@@ -30,6 +29,16 @@ def test_a_conversation(world: World) -> None:
     for event in ({"type": "websocket.send", "text": "g"}, {"type": "websocket.accept"}):
         with pytest.raises((Disconnected, LocalProtocolError)):
             world.do(server.send_event(event))
+
+
+def test_connect_comes_once_and_before_accept(world: World) -> None:
+    world.peer_sends(request())
+    ws = world.server_websocket()
+    assert world.do(ws.receive_event()) == {"type": "websocket.connect"}
+    with pytest.raises(LocalProtocolError, match="deciding"):
+        world.do(ws.receive_event())
+    world.do(ws.send_event({"type": "websocket.accept"}))
+    world.blocks(ws.receive_event())
 
 
 @pytest.mark.parametrize("fields", [[(b"X", b"\xe9")], ([b"X", bytearray(b"\xe9")],)])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.core.app.conftest import MakeWorld
-from tests.core.app.link import Cancelled, World, unreachable
+from tests.core.app.link import Cancelled, CancelledByError, World, unreachable
 from tests.core.helpers import ACCEPT, CLOSE, close_payload, frame, head, switching
 from windsock.core import (
     App,
@@ -223,7 +223,10 @@ def test_an_error_in_the_body_comes_out_as_it_is(world: World, error: Exception)
     assert all(link.channel.finished for link in world.links)
 
 
-def test_a_cancelled_body_says_goodbye_and_does_not_wait(world: World) -> None:
+@pytest.mark.parametrize("cancelled", [Cancelled(), CancelledByError()])
+def test_a_cancelled_body_says_goodbye_and_does_not_wait(
+    world: World, cancelled: BaseException
+) -> None:
     codes: list[int | None] = []
 
     async def handler(ws: WebSocket) -> None:
@@ -236,8 +239,8 @@ def test_a_cancelled_body_says_goodbye_and_does_not_wait(world: World) -> None:
 
     world.serve(handler)
     task = world.connect(body)
+    world.links[-1].cancelled = (CancelledByError,)
     world.run()
-    cancelled = Cancelled()
     world.to_client.capacity = 0
     task.cancel(cancelled)
     world.run()

@@ -272,7 +272,7 @@ def test_a_yielded_close_ends_the_handler_at_once(world: World) -> None:
     async def handler(scope: Any, receiver: Receiver) -> Events:
         try:
             yield ws_close(3000)
-            raise AssertionError("it goes on")
+            diary.notes.append("goes on")
         finally:
             diary.notes.append("finally")
 

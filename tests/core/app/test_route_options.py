@@ -16,12 +16,10 @@ from windsock.core import (
     Config,
     Deflate,
     Disconnected,
-    FourArgumentsRequest,
     MessageTypeError,
     Response,
     Router,
     WebSocket,
-    four_arguments,
 )
 from windsock.core.protocol.frames import Role
 
@@ -227,22 +225,30 @@ async def closes(ws: WebSocket) -> None:
     await ws.close(4243)
 
 
+async def accepts(ws: WebSocket) -> None:
+    await ws.accept()
+    async with ws:
+        await ws.send("x")
+
+
 @pytest.mark.parametrize(
-    ("handler", "with_it", "without"),
+    ("handler", "true", "none", "false"),
     [
-        (says_nothing, [1000], [403, b""]),
-        (enters, ["x", "y", 1000], ["x", "y", 1000]),
-        (fails, [1011], [500, b""]),
-        (closes, [4242], [403, b""]),
-        (rejects, [1011], [403, b""]),
+        (says_nothing, [1000], [403, b""], [403, b""]),
+        (enters, ["x", "y", 1000], ["x", "y", 1000], [403, b""]),
+        (accepts, [1011], ["x", 1000], ["x", 1000]),
+        (fails, [1011], [500, b""], [500, b""]),
+        (closes, [4242], [403, b""], [403, b""]),
+        (rejects, [1011], [403, b""], [403, b""]),
     ],
 )
 def test_auto_accept(
-    make_world: MakeWorld, handler: Any, with_it: list[Any], without: list[Any]
+    make_world: MakeWorld, handler: Any, true: list[Any], none: list[Any], false: list[Any]
 ) -> None:
-    assert hears(make_world(), routed(handler, auto_accept=True)) == with_it
-    assert hears(make_world(), routed(handler, auto_accept=False)) == without
-    assert hears(make_world(), routed(handler)) == without
+    assert hears(make_world(), routed(handler, auto_accept=True)) == true
+    assert hears(make_world(), routed(handler, auto_accept=None)) == none
+    assert hears(make_world(), routed(handler)) == none
+    assert hears(make_world(), routed(handler, auto_accept=False)) == false
 
 
 def test_a_query_that_does_not_convert_is_not_accepted(world: World) -> None:
@@ -270,24 +276,6 @@ def test_a_client_that_goes_before_it_is_accepted(
     open_by_hand(world, routed(unreachable, middleware=[slow], auto_accept=True)).result()
     assert world.peer_got() == b""
     assert "ERROR" not in caplog.text
-
-
-async def yields(scope: Any, receiver: Any) -> Any:
-    yield
-
-
-@four_arguments
-async def four(request: FourArgumentsRequest) -> None: ...
-
-
-def blocks(asked: Any) -> None: ...
-
-
-@pytest.mark.parametrize("handler", [yields, four, blocks])
-@pytest.mark.parametrize("make", [App, Router])
-def test_styles_that_accept_by_themselves(make: Any, handler: Any) -> None:
-    with pytest.raises(ValueError, match=r"auto_accept of '/x' is for handlers such as async def"):
-        make().websocket("/x", auto_accept=True)(handler)
 
 
 # Subprotocols
@@ -463,8 +451,8 @@ def test_compression(
         ({"send_type": ""}, "send_type of '/x' is one of"),
         ({"value_type": "text", "send_type": "text"}, "value_type of '/x' sets both"),
         ({"value_type": "text", "receive_type": "text"}, "value_type of '/x' sets both"),
-        ({"auto_accept": "no"}, "auto_accept of '/x' is True or False, not 'no'"),
-        ({"auto_accept": None}, "auto_accept of '/x' is True or False, not None"),
+        ({"auto_accept": "no"}, "auto_accept of '/x' is True, False or None, not 'no'"),
+        ({"auto_accept": 1}, "auto_accept of '/x' is True, False or None, not 1"),
         ({"catch_disconnect": 1000}, "catch_disconnect of '/x' is True, False or a set of close"),
         ({"catch_disconnect": None}, "catch_disconnect of '/x' is True, False or a set"),
         ({"catch_disconnect": "1000"}, "catch_disconnect of '/x' is True, False or a set"),

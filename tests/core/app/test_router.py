@@ -67,6 +67,25 @@ def test_a_router_under_a_prefix(
     assert hears(world, app, target) == [told, 1000]
 
 
+@pytest.mark.parametrize(
+    ("strict", "target", "status"),
+    [
+        (True, "/api", 101),
+        (True, "/api/", 404),
+        (True, "/api/a/", 101),
+        (True, "/api/a", 404),
+        (False, "/api/", 101),
+        (False, "/api/a", 101),
+    ],
+)
+def test_slashes_are_for_the_including_one_to_say(
+    world: World, strict: bool, target: str, status: int
+) -> None:
+    app = App(strict_slashes=strict)
+    app.include_router(routes_of("/", "/a/", strict_slashes=not strict), prefix="/api")
+    assert status_of(world, app, target) == status
+
+
 async def of_tenant(ws: WebSocket, tenant: int, name: str) -> None:
     async with ws:
         await ws.send(f"{tenant!r} {name!r}")

@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from tests.core.app.link import CLIENT, SERVER, Cancelled, Task, World, unreachable
+from tests.core.app.link import (
+    CLIENT,
+    SERVER,
+    URI,
+    Cancelled,
+    CancelledByError,
+    MemoryLink,
+    Task,
+    World,
+    unreachable,
+)
 from tests.core.helpers import CLOSE, close_payload, frame, frame_from, head, parse_response
 from tests.core.helpers import request as handshake
 from windsock.core import (
@@ -23,6 +33,7 @@ from windsock.core import (
     WebSocket,
     as_app,
 )
+from windsock.core.app.client import open_websocket
 from windsock.core.app.session import going_away, logger, run_websocket, serve_connection
 from windsock.core.protocol.frames import Role
 
@@ -429,6 +440,33 @@ def test_what_else_comes_out_of_a_cancelled_handler_is_logged(
     assert found.exceptions == (wrong,)
 
 
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_cancellation_that_is_an_ordinary_exception_is_no_failure(
+    world: World, caplog: pytest.LogCaptureFixture, accepted: bool
+) -> None:
+    world.server.cancelled = (CancelledByError,)
+    task = world.serve(raising(CancelledByError(), accepted=accepted))
+    world.peer_sends(handshake())
+    task.result()
+    assert logged(caplog) == []
+    assert closing(1011) not in world.peer_got()
+
+
+def test_a_cancelled_body_goes_away_whatever_the_exception(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(ws: WebSocket) -> None:
+        async with ws:
+            raise CancelledByError
+
+    world.server.cancelled = (CancelledByError,)
+    task = world.serve(handler)
+    world.peer_sends(handshake())
+    task.result()
+    assert world.peer_got().endswith(closing(1001))
+    assert logged(caplog) == []
+
+
 def test_a_link_that_fails_ends_its_connection_alone(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -503,6 +541,20 @@ def test_a_cancelled_http_handler(world: World, caplog: pytest.LogCaptureFixture
     assert logged(caplog) == []
 
 
+def test_a_http_handler_that_is_cancelled_by_an_ordinary_exception(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(asked: Request) -> Response:
+        raise CancelledByError
+
+    world.server.cancelled = (CancelledByError,)
+    task = world.serve(http_app(handler))
+    world.peer_sends(PLAIN)
+    task.result()
+    assert world.peer_got() == b""
+    assert logged(caplog) == []
+
+
 def test_a_http_client_that_goes_before_the_response(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -542,10 +594,61 @@ def test_control_characters_are_escaped_in_the_log(
     world.run()
     ws = WebSocket(world.server_channel, world.server, asked)
     app = as_app(raising(ValueError("x"), accepted=False))
-    world.do(run_websocket(app, ws, world.server_channel))
+    world.do(run_websocket(app, ws, world.server_channel, world.server))
     escaped = r"GET /a\r\n\x1b[31m\x85\u2028\xe9: the handler failed"
     assert logged(caplog) == [("ERROR", escaped)]
 
 
 def test_the_logger() -> None:
     assert logger() is logging.getLogger("windsock")
+
+
+class Mutex:
+    """Knows whether it is held."""
+
+    def __init__(self) -> None:
+        self.held = 0
+
+    def __enter__(self) -> None:
+        self.held += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.held -= 1
+
+
+def test_the_session_holds_the_mutex_from_its_look_at_the_channel_until_it_waits(
+    world: World,
+) -> None:
+    """Else what another thread brings in between would wake nobody."""
+    client_channel, client = world.add_client()
+    waits: list[tuple[object, int]] = []
+    for link in world.links:
+        mutex = link.mutex = Mutex()
+
+        def wait(link: Any = link, mutex: Mutex = mutex, wait: Any = link.wait) -> Any:
+            waits.append((link, mutex.held))
+            return wait()
+
+        link.wait = wait  # type: ignore[method-assign]
+
+    async def handler(ws: WebSocket) -> None:
+        waits.append(("the handler", world.server.mutex.held))  # type: ignore[attr-defined]
+        await ws.accept()
+
+    async def use() -> None:
+        async with open_websocket(client_channel, client, URI) as ws:
+            waits.append(("the client", client.mutex.held))  # type: ignore[attr-defined]
+            assert await ws.receive(default=None) is None
+            waits.append(("and its end", 0))
+
+    served, used = world.serve(handler), world.spawn(use())
+    world.run()
+    served.result()
+    used.result()
+    own = [held for link, held in waits if isinstance(link, MemoryLink)]
+    assert ("the handler", 0) in waits
+    assert ("the client", 0) in waits
+    assert waits[0] == (world.server, 1)
+    assert (client, 1) in waits[: waits.index(("the client", 0))]
+    assert (client, 1) in waits[waits.index(("and its end", 0)) :]
+    assert own[-1] == 1

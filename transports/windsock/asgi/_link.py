@@ -46,6 +46,7 @@ class AsgiLink:
 
     threaded = False
     mutex: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+    cancelled: tuple[type[Exception], ...] = ()
 
     def __init__(
         self,

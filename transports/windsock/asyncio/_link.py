@@ -24,6 +24,7 @@ class AsyncioLink(asyncio.Protocol):
     checkpoints = False
     threaded = False
     mutex: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+    cancelled: tuple[type[Exception], ...] = ()
 
     def __init__(
         self,

@@ -23,6 +23,9 @@ and gets
     {"type": "error", "message": "…"}           nothing else came of what it sent
 
 What was said before comes ahead of the welcome.
+
+**On threads** each member has one of its own. So what they share is only touched under one
+lock, which is never held while a message is sent.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import threading
 import time
 from collections import deque
 from typing import Any, Final
@@ -45,6 +49,8 @@ MAX_MEMBERS: Final = 50  # of one room
 HISTORY: Final = 50  # lines that a room remembers
 OUTBOX: Final = 100  # messages that a slow member can catch up with
 WINDOW: Final = 16  # messages on their way to a member; none is larger than 6 kB
+
+_lock: Final = threading.RLock()
 
 _ROOM_NAME: Final = re.compile(r"[\w-]{1,32}")
 # Control characters, and halves of surrogate pairs, which JSON can say but UTF-8 cannot.
@@ -66,31 +72,47 @@ class Member:
         self._missed = 0
         self._credit = WINDOW
         self._receipt = ""
+        self._receipt_due = False
         self._flushing = False
 
     def post(self, message: str) -> None:
         """Put a message into the outbox; `flush` sends it."""
-        if len(self._outbox) == OUTBOX:
-            self._outbox.popleft()
-            self._missed += 1
-        self._outbox.append(message)
+        with _lock:
+            if len(self._outbox) == OUTBOX:
+                self._outbox.popleft()
+                self._missed += 1
+            self._outbox.append(message)
 
     async def flush(self) -> None:
         """Send what is in the outbox, as far as this member keeps up."""
-        if self._flushing:  # another task is at it, and takes along what was just posted
-            return
-        self._flushing = True
+        with _lock:
+            if self._flushing:  # somebody else is at it, and takes along what was just posted
+                return
+            self._flushing = True
         try:
-            while self._outbox and self._credit:
-                self._credit -= 1
-                await self.ws.send(self._outbox.popleft())
-                if not self._credit:
-                    self._receipt = secrets.token_hex(8)  # not to be known without reading it
-                    await self.ws.send(encode("receipt", receipt=self._receipt))
-        except Disconnected:
-            self._outbox.clear()  # the member's own task sees that, too
-        finally:
-            self._flushing = False
+            while (message := self._next()) is not None:
+                await self.ws.send(message)
+        except BaseException as error:
+            with _lock:
+                self._flushing = False
+                if not isinstance(error, Disconnected):
+                    raise
+                self._outbox.clear()  # the member's own task sees that, too
+
+    def _next(self) -> str | None:
+        """What to send next; None where that is all for now, and the flushing has ended."""
+        with _lock:
+            if self._receipt_due:
+                self._receipt_due = False
+                return encode("receipt", receipt=self._receipt)
+            if not (self._outbox and self._credit):
+                self._flushing = False
+                return None
+            self._credit -= 1
+            if not self._credit:
+                self._receipt = secrets.token_hex(8)  # not to be known without reading it
+                self._receipt_due = True
+            return self._outbox.popleft()
 
     def confirm(self, receipt: str) -> None:
         """The member has read everything up to this receipt.
@@ -100,12 +122,13 @@ class Member:
         """
         if not self._receipt or receipt != self._receipt:
             raise BadInput("this receipt was not asked for")
-        self._receipt = ""
-        self._credit = WINDOW
-        if self._missed and self.room is not None:
-            names = list(self.room.members)
-            self._outbox.appendleft(encode("missed", count=self._missed, names=names))
-            self._missed = 0
+        with _lock:
+            self._receipt = ""
+            self._credit = WINDOW
+            if self._missed and self.room is not None:
+                names = list(self.room.members)
+                self._outbox.appendleft(encode("missed", count=self._missed, names=names))
+                self._missed = 0
 
 
 class Room:
@@ -115,38 +138,51 @@ class Room:
         self.members: dict[str, Member] = {}
         self._history: deque[str] = deque(maxlen=HISTORY)
 
-    async def join(self, member: Member, name: str, transport: str | None) -> None:
-        """Let `member` in, under `name` or, where that is taken, one like it."""
-        taken = 1
-        member.name = name
-        while member.name in self.members:
-            taken += 1
-            member.name = f"{name} {taken}"
-        self.members[member.name] = member
-        member.room = self
-        for line in self._history:
-            member.post(line)
-        names = list(self.members)
-        member.post(encode("welcome", name=member.name, names=names, transport=transport))
-        await self._tell(encode("joined", name=member.name, time=time.time()))
+    def join(self, member: Member, name: str, transport: str | None) -> list[Member]:
+        """Let `member` in, under `name` or, where that is taken, one like it.
+
+        Returns those who are to be flushed.
+        """
+        with _lock:
+            taken = 1
+            member.name = name
+            while member.name in self.members:
+                taken += 1
+                member.name = f"{name} {taken}"
+            self.members[member.name] = member
+            member.room = self
+            for line in self._history:
+                member.post(line)
+            names = list(self.members)
+            member.post(encode("welcome", name=member.name, names=names, transport=transport))
+            return self._post(encode("joined", name=member.name, time=time.time()))
 
     async def say(self, member: Member, text: str) -> None:
         """Tell all, and remember it for those to come."""
-        line = encode("said", name=member.name, text=text, time=time.time())
-        self._history.append(line)
-        await self._tell(line)
+        with _lock:
+            line = encode("said", name=member.name, text=text, time=time.time())
+            self._history.append(line)
+            told = self._post(line)
+        await _flush(told)
 
     async def leave(self, member: Member) -> None:
         """Take `member` off the list."""
-        del self.members[member.name]
-        await self._tell(encode("left", name=member.name, time=time.time()))
+        with _lock:
+            del self.members[member.name]
+            told = self._post(encode("left", name=member.name, time=time.time()))
+        await _flush(told)
 
-    async def _tell(self, line: str) -> None:
+    def _post(self, line: str) -> list[Member]:
+        """Post a line to all, who are to be flushed next."""
         members = list(self.members.values())
         for member in members:  # all at once, so that everybody sees the same order
             member.post(line)
-        for member in members:
-            await member.flush()
+        return members
+
+
+async def _flush(members: list[Member]) -> None:
+    for member in members:
+        await member.flush()
 
 
 class Chat:
@@ -178,7 +214,9 @@ class Chat:
         match decode(message), member.room:
             case {"type": "join", "name": str(name)}, None:
                 name = check_text("a name", name, MAX_NAME)
-                await self._enter(room_name).join(member, name, self._transport)
+                with _lock:  # in which nobody else takes the last place
+                    told = self._enter(room_name).join(member, name, self._transport)
+                await _flush(told)
             case {"type": "join", "name": str()}, _:
                 raise BadInput(f"you are here already, as {member.name}")
             case {"type": "say", "text": str(text)}, Room() as room:

@@ -56,6 +56,7 @@ class TrioLink:
     checkpoints = True
     threaded = False
     mutex: AbstractContextManager[object] = nullcontext()
+    cancelled: tuple[type[Exception], ...] = ()
 
     def __init__(
         self, channel: Channel[Any], stream: SocketStream | AnyStream, attendant: Attendant

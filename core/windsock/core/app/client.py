@@ -63,11 +63,12 @@ async def open_websocket(
     Raises:
         HandshakeError: the server did not open the WebSocket.
     """
-    link.flush_soon()
-    while channel.greeting is None:
-        if channel.ended:
-            raise HandshakeError("the connection ended before an answer", None, Headers())
-        await link.wait()
+    with link.mutex:
+        link.flush_soon()
+        while channel.greeting is None:
+            if channel.ended:
+                raise HandshakeError("the connection ended before an answer", None, Headers())
+            await link.wait()
     found = channel.greeting
     if isinstance(found, Refused):
         raise HandshakeError(found.message, found.status, found.headers, found.body)
@@ -80,10 +81,13 @@ async def open_websocket(
     try:
         async with ws:
             yield ws
+    except link.cancelled:
+        raise
     except Exception as error:
         failure = error  # the connection is ended in good order all the same
     # The server ends TCP first (RFC 6455 §7.1.1); the core's close deadline bounds the wait.
-    while not channel.finished:
-        await link.wait()
+    with link.mutex:
+        while not channel.finished:
+            await link.wait()
     if failure is not None:
         raise failure

@@ -214,7 +214,7 @@ class ConnectionLimit:
 
 def _network(host: str) -> str:
     try:
-        address = ipaddress.ip_address(host.partition("%")[0])
+        address = ipaddress.ip_address(host)
     except ValueError:
         return host
     if isinstance(address, ipaddress.IPv6Address):

@@ -45,20 +45,14 @@ def websocket_endpoint(
         handler: what is to be run.
         placeholders: the names of the route's placeholders, in order.
         route: what to call the route in messages.
-        auto_accept: whether it is accepted before the handler runs.
+        auto_accept: whether it is accepted before a coroutine function runs.
         complete: whether these are all placeholders; else a prefix may have others, and nothing
             is amiss because the handler asks for them.
 
     Raises:
         TypeError: it is no handler, or cannot be called with the route's placeholders.
-        ValueError: `auto_accept`, where the handler accepts by other means.
     """
     names = tuple(placeholders)
-    if auto_accept and (not is_coroutine_function(handler) or isinstance(handler, _MARKED)):
-        raise ValueError(
-            f"auto_accept of {route!r} is for handlers such as async def handler(ws); "
-            f"{name_of(handler)} accepts in a way of its own: leave it out"
-        )
     if isinstance(handler, FourArguments):
         return _four_arguments(handler, route)
     if isinstance(handler, GeneratorHandler):

@@ -43,8 +43,12 @@ class Link(Protocol):
     threaded: bool
     """Whether each handler has a thread of its own, which it may block."""
     mutex: AbstractContextManager[object]
-    """Held while the session itself changes the channel. Does nothing where all that touches the
-    channel runs on one thread."""
+    """Held while the session itself changes the channel, and from its look at the channel until it
+    waits, so that no news is missed in between. Does nothing where all that touches the channel
+    runs on one thread."""
+    cancelled: tuple[type[Exception], ...]
+    """What a cancelled await raises, where that is an `Exception`: it ends a handler as it ends
+    any coroutine, and is no failure of the handler's. Empty where it is a `BaseException` only."""
 
     async def checkpoint(self) -> None:
         """Let a pending cancellation happen; no task switch is needed."""

@@ -38,7 +38,7 @@ class RouteOptions:
     """The options of one WebSocket route, checked; see `Router.websocket`."""
 
     catch_disconnect: CatchDisconnect = True
-    auto_accept: bool = False
+    auto_accept: bool | None = None
     receive_type: MessageType | None = None
     send_type: MessageType | None = None
     subprotocols: tuple[str, ...] = ()
@@ -53,6 +53,7 @@ class RouteOptions:
             Disconnected: the client has gone.
         """
         ws.catch_disconnect = self.catch_disconnect
+        ws.auto_accept = self.auto_accept is not False
         ws.configure(
             receive_type=self.receive_type,
             send_type=self.send_type,
@@ -79,7 +80,7 @@ def route_options(
     route: str,
     *,
     catch_disconnect: CatchDisconnect = True,
-    auto_accept: bool = False,
+    auto_accept: bool | None = None,
     value_type: MessageType | None = None,
     receive_type: MessageType | None = None,
     send_type: MessageType | None = None,
@@ -105,8 +106,8 @@ def route_options(
         raise ValueError(
             f"value_type of {route!r} sets both: leave it out, or receive_type and send_type"
         )
-    if not isinstance(auto_accept, bool):
-        raise ValueError(f"auto_accept of {route!r} is True or False, not {auto_accept!r}")
+    if auto_accept is not None and not isinstance(auto_accept, bool):
+        raise ValueError(f"auto_accept of {route!r} is True, False or None, not {auto_accept!r}")
     return RouteOptions(
         catch_disconnect=_codes(route, catch_disconnect),
         auto_accept=auto_accept,

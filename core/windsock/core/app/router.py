@@ -11,6 +11,7 @@ from windsock.core.protocol.config import Deflate
 from .codec import MessageType
 from .converters import Converters
 from .handlers import Endpoint, http_endpoint, websocket_endpoint
+from .inspection import is_coroutine_function
 from .link import CatchDisconnect
 from .middleware import Middleware, check_middleware
 from .options import Limits, RouteOptions, route_options
@@ -131,11 +132,18 @@ class Router:
                 "routes first, and include the router then"
             )
         websocket = [method.upper() in _WEBSOCKET_METHODS for method in entry.methods]
+        if entry.options.auto_accept and not is_coroutine_function(entry.handler):
+            raise TypeError(
+                f"auto_accept of {entry.path!r} is for async def handler(ws): one in another style "
+                "accepts by itself"
+            )
         names = placeholder_names(entry.path, entry.host)
         arguments = (entry.handler, names, entry.path)
         handled = Handled(
             websocket_endpoint(
-                *arguments, auto_accept=entry.options.auto_accept, complete=self._complete
+                *arguments,
+                auto_accept=entry.options.auto_accept is True,
+                complete=self._complete,
             )
             if any(websocket)
             else None,
@@ -160,7 +168,8 @@ class Router:
         self._entries.append(entry)
 
     def _free_name(self, entry: _Entry) -> str | None:
-        name: str | None = getattr(entry.handler, "__name__", None)
+        function = getattr(entry.handler, "function", entry.handler)  # behind a decorator of ours
+        name: str | None = getattr(function, "__name__", None)
         taken = name is not None and self._names.get(name, entry.path) != entry.path
         return None if taken else name
 
@@ -213,7 +222,7 @@ class Router:
         host: str | None = None,
         name: str | None = None,
         catch_disconnect: CatchDisconnect = True,
-        auto_accept: bool = False,
+        auto_accept: bool | None = None,
         value_type: MessageType | None = None,
         receive_type: MessageType | None = None,
         send_type: MessageType | None = None,
@@ -231,8 +240,9 @@ class Router:
             name: for `url_for`; the handler's own by default.
             catch_disconnect: which disconnects `async with ws` swallows: True for all, False for
                 none, or a set of close codes.
-            auto_accept: whether the handler, an async def function of `ws`, runs inside
-                `async with ws`, so that it is accepted before and closed after it.
+            auto_accept: True has the handler, an async def function of `ws`, run inside
+                `async with ws`, so that it is accepted; False keeps `async with` from accepting.
+                None for neither.
             value_type: what `receive` gives and `send` takes: "text", "bytes", "json", or "event"
                 for the dicts of ASGI; None for messages as they come.
             receive_type: the same for `receive` alone.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from windsock.core.protocol import close_codes
@@ -51,7 +52,8 @@ async def serve_connection(
 ) -> None:
     """Await the request, have `app` answer it, and wait for the connection to end.
 
-    Whatever goes wrong ends this connection alone: it is logged, not raised.
+    Whatever goes wrong ends this connection alone: it is logged, not raised. A cancellation goes on
+    from here, unless it is an `Exception`, as `Link.cancelled` says: then this returns.
 
     Args:
         app: what serves the request.
@@ -64,7 +66,8 @@ async def serve_connection(
         websocket: the class to make the `WebSocket` of.
     """
     try:
-        await _serve(app, channel, link, secure, client, server, scope, websocket)
+        with suppress(*link.cancelled):
+            await _serve(app, channel, link, secure, client, server, scope, websocket)
     except* Exception as group:
         # The boundary around the boundaries below: also what a cancelled handler raises besides
         # its cancellation, which goes on from here by itself.
@@ -81,8 +84,9 @@ async def _serve(
     scope: dict[str, Any] | None,
     websocket: type[WebSocket],
 ) -> None:
-    while channel.greeting is None and not channel.ended:
-        await link.wait()
+    with link.mutex:
+        while channel.greeting is None and not channel.ended:
+            await link.wait()
     found = channel.greeting
     if isinstance(found, HandshakeRequested):
         request = Request(
@@ -96,7 +100,7 @@ async def _serve(
         request.origin_allowed = found.origin_allowed
         ws = websocket(channel, link, request)
         if found.origin_allowed or app.judges_origins:
-            await run_websocket(app, ws, channel)
+            await run_websocket(app, ws, channel, link)
         else:
             await _reject(ws, Response(f"{ORIGIN_REFUSED}\n", 403))
     elif isinstance(found, HttpRequested):
@@ -110,14 +114,19 @@ async def _serve(
             served=Served(link, channel.config),
         )
         await run_http(app, request, channel, link)
-    while not channel.finished:
-        await link.wait()
+    with link.mutex:
+        while not channel.finished:
+            await link.wait()
 
 
-async def run_websocket(app: App, ws: WebSocket, channel: Channel[SupportsServing]) -> None:
+async def run_websocket(
+    app: App, ws: WebSocket, channel: Channel[SupportsServing], link: Link
+) -> None:
     """Run the handler of `ws` and see to it that the WebSocket ends, one way or the other."""
     try:
         await app.handle_websocket(ws)
+    except link.cancelled:
+        raise
     except Exception as error:  # the boundary: no application's error may reach another connection
         response = response_in(error)
         if response is None:
@@ -188,6 +197,8 @@ async def run_http(
                 raise
             response = found
         _respond(channel, link, response)
+    except link.cancelled:
+        raise
     except Exception as error:  # the boundary, as above
         logger().error("%s: the handler failed", _describe(request), exc_info=error)
         _respond(channel, link, Response("Internal Server Error", 500))

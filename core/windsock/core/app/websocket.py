@@ -60,6 +60,7 @@ class WebSocket:
         "_send_type",
         "_sent_event",
         "_subprotocols",
+        "auto_accept",
         "catch_disconnect",
         "request",
         "response_headers",
@@ -85,6 +86,8 @@ class WebSocket:
         """Clients: the header fields of the server's answer. None on servers."""
         self.catch_disconnect: CatchDisconnect = True
         """Which disconnects `async with` swallows: True, False, or a set of close codes."""
+        self.auto_accept = True
+        """Whether `async with` accepts."""
         self._receive_type: MessageType | None = None
         self._send_type: MessageType | None = None
         self._subprotocols: tuple[str, ...] = ()
@@ -233,6 +236,7 @@ class WebSocket:
             subprotocol = self._preferred_subprotocol()
         self._server().accept(subprotocol, headers, now=self._link.now())
         self._decided = True
+        self._sent_event = None  # who accepts knows that somebody connects
         self._channel.settle(self._link)
 
     def _preferred_subprotocol(self) -> str | None:
@@ -557,8 +561,11 @@ class WebSocket:
             await self._wait()
 
     async def __aenter__(self) -> Self:
-        """Accepts, if nothing is decided yet. Raises Disconnected where the client has gone."""
-        if not self._decided and hasattr(self._channel.connection, "accept"):
+        """Accepts, if nothing is decided yet and the route is not `auto_accept=False`.
+
+        Raises Disconnected where the client has gone before.
+        """
+        if self.auto_accept and not self._decided and hasattr(self._channel.connection, "accept"):
             await self.accept()
         self._depth += 1
         return self
@@ -579,7 +586,7 @@ class WebSocket:
             return False
         if exc is None:
             await self.close()
-        elif isinstance(exc, Exception):
+        elif isinstance(exc, Exception) and not isinstance(exc, self._link.cancelled):
             await self.close(close_codes.INTERNAL_ERROR)
         else:
             # Cancelled, or the program ends: nothing can be awaited any more.
@@ -598,7 +605,10 @@ class WebSocket:
     # ASGI-shaped events
 
     async def receive_event(self) -> dict[str, Any]:
-        """The next event as ASGI has it: `websocket.connect`, `.receive` or `.disconnect`."""
+        """The next event as ASGI has it: `websocket.receive` or `.disconnect`.
+
+        Before `accept` the first one is `websocket.connect`.
+        """
         if self._sent_event is not None:
             event, self._sent_event = self._sent_event, None
             return event

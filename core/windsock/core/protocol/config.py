@@ -71,9 +71,9 @@ class Config:
     """Seconds after that Ping in which something must arrive, else the connection fails 1011."""
     message_timeout: float = 60.0
     """Seconds from the first byte of a message's first incomplete frame to its last, else 1008."""
-    max_worker_threads: int = 64
-    """Handlers that are plain functions and run at a time, each in a thread; more are refused
-    with 503. On threads every handler has one anyway, and the server its own limit."""
+    max_worker_threads: int = 256
+    """Handlers that block and run at a time, each in a thread: plain functions, and on threads all
+    of them. More are refused with 503."""
     shutdown_timeout: float = 10.0
     """Seconds that a server's graceful shutdown waits for its open connections."""
     origins: tuple[str, ...] = ()

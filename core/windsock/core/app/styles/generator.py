@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Self, cast, overload
 
@@ -94,7 +93,7 @@ class GeneratorHandler:
         try:
             async with ws:
                 try:
-                    client = self.function(scope, Receiver(ws), *values, **options)
+                    client = self.function(scope, _Receiver(ws), *values, **options)
                     await self._play(ws, client)
                 finally:
                     ws.see_end()
@@ -116,10 +115,27 @@ class GeneratorHandler:
             if event is not None:
                 await self._do(ws, event)
             return
-        async with aclosing(client):
-            async for event in client:
+        try:
+            await self._follow(ws, client)
+        finally:
+            await _close(client)
+
+    async def _follow(self, ws: WebSocket, client: AsyncGenerator[Event, None]) -> None:
+        """Do what the generator yields, up to its end or that of the WebSocket."""
+        following = client.__anext__()
+        while True:
+            try:
+                event = await following
+            except StopAsyncIteration:
+                return
+            try:
                 if not await self._do(ws, event):
-                    break
+                    return
+                following = client.__anext__()
+            except BaseException as error:
+                # To the generator it is the `yield` that raises: a task group around it that
+                # cancels what is inside must get its cancellation back.
+                following = client.athrow(error)
 
     async def _do(self, ws: WebSocket, event: Event) -> bool:
         """Do what was yielded; whether there can be more."""
@@ -148,10 +164,21 @@ class GeneratorHandler:
                 await _call_back(self.on_close, scope, code)
 
 
-class Receiver:
-    """Iterates over the messages, up to the end, however it comes about.
+async def _close(client: AsyncGenerator[Event, None]) -> None:
+    try:
+        await client.aclose()
+    except BaseExceptionGroup as group:
+        # A task group in the generator puts into a group what closes it.
+        _, others = group.split(GeneratorExit)
+        if others is not None:
+            raise others from None
 
-    It is no generator, so that a cancelled `anext` loses nothing and several tasks may iterate.
+
+class _Receiver:
+    """The messages, up to the end, however it comes about.
+
+    No generator: there is nothing to close where a handler leaves the loop over it early, and a
+    cancelled `anext` loses nothing.
     """
 
     __slots__ = ("_ws",)
@@ -214,9 +241,9 @@ def generator_handler(
     """Make a WebSocket handler of `async def handler(scope, receiver, *path_params)`.
 
     It yields `ws_send(…)` and `ws_close(…)`, and is closed 1000 when it ends, or 1011 when it
-    raises. `receiver` iterates
-    over the messages, and ends when the peer leaves. A coroutine function may return one such
-    event, or None.
+    raises. `receiver` iterates over the messages, and ends when the peer leaves. What cannot be
+    done is raised by the `yield` that asks for it. A coroutine function may return one such event,
+    or None.
 
     Args:
         function: the handler.

@@ -39,6 +39,11 @@ class WebSocketRequest(Request):
         return self._websocket.request.scope
 
     @property
+    def websocket(self) -> BlockingWebSocket:
+        """The WebSocket, accepted or not: for `receive_event` and `send_event`, say."""
+        return self._websocket
+
+    @property
     def args(self) -> Query:
         """The parameters of the query string."""
         return self.query
