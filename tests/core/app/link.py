@@ -16,13 +16,12 @@ from windsock.core import (
     Config,
     HandshakeRequested,
     Request,
-    ServerConnection,
     WebSocket,
 )
 from windsock.core.app.application import Application, as_app
 from windsock.core.app.channel import Channel
 from windsock.core.app.client import client_channel, open_websocket
-from windsock.core.app.session import serve_connection
+from windsock.core.app.session import serve_connection, server_channel
 from windsock.core.protocol.uri import WebSocketURI, parse_uri
 
 T = TypeVar("T")
@@ -108,6 +107,7 @@ class Task(Generic[T]):
     def step(self) -> None:
         """Run until it waits for something or ends."""
         self.ready = False
+        self.waits_for = None  # it may block, and others run meanwhile
         try:
             while True:
                 throw, self._throw = self._throw, None
@@ -248,6 +248,7 @@ class MemoryLink:
         ends = connection.half_close or self.channel.finished
         if ends and not self._unsent and not self.outgoing.ended:
             self.outgoing.ended = True
+            self.wake()
             return True
         if taken:
             self.wake()
@@ -289,7 +290,7 @@ class World:
         self.to_server, self.to_client = Wire(), Wire()
         self._tasks: list[Task[Any]] = []
         self._sleeping: list[tuple[float, object]] = []
-        channel: Channel[Any] = Channel(ServerConnection(self.config, now=0.0), self.config)
+        channel: Channel[Any] = server_channel(self.config, now=0.0)
         self.server_channel = channel
         self.server = MemoryLink(self, channel, self.to_server, self.to_client)
         self.links = [self.server]
@@ -313,7 +314,8 @@ class World:
         for _ in range(20_000):
             ready = deque(task for task in self._tasks if task.ready)
             for task in ready:
-                task.step()
+                if task.ready:  # else one that blocked has run it already
+                    task.step()
             self._tasks = [task for task in self._tasks if not task.done]
             moved = [link.carry() for link in self.links] if not ready else []
             if not ready and not any(moved):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+import sys
 from functools import partial
 from typing import Any
 
 import pytest
 
+from tests.core.app.conftest import MakeWorld
 from tests.core.app.link import World, unreachable
 from tests.core.helpers import head, parse_response
 from windsock.core import (
@@ -17,10 +18,10 @@ from windsock.core import (
     Reject,
     Request,
     Response,
+    Router,
     WebSocket,
     as_app,
 )
-from windsock.core.app.routing import Match, NoMatch
 from windsock.core.protocol.uri import parse_uri
 
 
@@ -201,30 +202,7 @@ GOOD_HANDLERS = [
 ]
 
 
-def plain_function(ws: WebSocket) -> None:
-    """Does nothing."""
-
-
-async def generator(ws: WebSocket) -> AsyncIterator[None]:
-    yield
-
-
-class Callable:
-    def __call__(self, ws: WebSocket) -> None:
-        """Does nothing."""
-
-
-BAD_HANDLERS = [
-    plain_function,
-    partial(plain_function),
-    generator,
-    Callable(),
-    Handler,
-    lambda ws: function(ws),
-    None,
-    "module:app",
-    App,
-]
+BAD_HANDLERS = [Handler, WebSocket, None, "module:app", sys, 1, App(), Router()]
 
 
 @pytest.mark.parametrize("handler", GOOD_HANDLERS)
@@ -245,15 +223,19 @@ def test_what_can_be_served_for_every_path(world: World, handler: Any) -> None:
     assert task.result() == "here"
 
 
-@pytest.mark.parametrize("handler", BAD_HANDLERS)
+@pytest.mark.parametrize("handler", BAD_HANDLERS, ids=repr)
 def test_what_cannot_handle_anything(handler: Any) -> None:
     app = App()
-    with pytest.raises(TypeError, match="the handler of '/a' must be an async def function, not"):
+    with pytest.raises(TypeError, match="the handler of '/a' must be a function, not"):
         app.websocket("/a")(handler)
-    with pytest.raises(TypeError, match="the handler of '/b' must be an async def function, not"):
+    with pytest.raises(TypeError, match="the plain HTTP handler of '/b' must be a function of the"):
         app.http("/b")(handler)
-    with pytest.raises(TypeError, match=r"an App or a coroutine function .* is needed, not"):
-        as_app(handler)
+
+
+@pytest.mark.parametrize("application", [one for one in BAD_HANDLERS if not isinstance(one, App)])
+def test_what_cannot_be_served(application: Any) -> None:
+    with pytest.raises(TypeError, match="an App or a WebSocket handler is needed, not"):
+        as_app(application)
 
 
 def test_an_app_is_served_as_it_is() -> None:
@@ -262,13 +244,15 @@ def test_an_app_is_served_as_it_is() -> None:
 
 
 def test_a_handler_of_all_websockets_answers_no_plain_request(world: World) -> None:
-    assert answer(world, as_app(unreachable), "GET / HTTP/1.1")[0] == 404
+    """RFC 9110 §15.5.22: it says what to ask for instead."""
+    found = answer(world, as_app(unreachable), "GET / HTTP/1.1")
+    assert found == (426, {"upgrade": "websocket"}, b"")
 
 
 def test_a_wrong_handler_leaves_the_path_free(world: World) -> None:
     app = App()
     with pytest.raises(TypeError):
-        app.websocket("/chat")(plain_function)  # type: ignore[type-var]  # that is the point
+        app.websocket("/chat")(None)  # type: ignore[type-var]  # that is the point
     app.websocket("/chat")(function)
     assert status_of(world, app, "/chat") == 101
 
@@ -283,14 +267,44 @@ def test_a_path_has_one_handler() -> None:
         app.http("/chat", methods=("POST", "GET"))(unreachable)
 
 
-def test_one_method_may_stand_alone_but_none_at_all_is_refused() -> None:
+def test_one_method_may_stand_alone_but_none_at_all_is_refused(make_world: MakeWorld) -> None:
     app = App()
 
     @app.http("/only", methods="POST")
     async def only(request: Request) -> Response:
         return Response("posted")
 
-    assert isinstance(app._routes().match("/only", "POST"), Match)
-    assert app._routes().match("/only", "GET") == NoMatch(405, (("Allow", "POST"),))
-    with pytest.raises(ValueError, match="'/none' needs at least one HTTP method"):
-        app.http("/none", methods=())
+    assert answer(make_world(), app, "POST /only HTTP/1.1")[2] == b"posted"
+    assert answer(make_world(), app, "GET /only HTTP/1.1")[:2] == (405, {"allow": "POST"})
+    with pytest.raises(ValueError, match="'/none' needs at least one method"):
+        app.http("/none", methods=())(unreachable)
+
+
+def test_a_method_is_no_websocket(world: World) -> None:
+    """No client gets to a WebSocket handler by a method of that name."""
+    assert answer(world, _both(), "WEBSOCKET /both HTTP/1.1")[:2] == (405, {"allow": "GET, HEAD"})
+
+
+def test_a_websocket_where_there_is_plain_http_only(world: World) -> None:
+    app = App()
+    app.http("/page")(unreachable)
+    assert status_of(world, app, "/page") == 405
+
+
+def test_one_handler_for_both(make_world: MakeWorld) -> None:
+    app = _both()
+    assert answer(make_world(), app, "GET /both HTTP/1.1")[2] == b"a page"
+    assert status_of(make_world(), app, "/both") == 101
+
+
+def _both() -> App:
+    app = App()
+
+    @app.route("/both", ["GET", "WS"])
+    async def both(asked: WebSocket | Request) -> Response | None:
+        if isinstance(asked, Request):
+            return Response("a page")
+        await function(asked)
+        return None
+
+    return app

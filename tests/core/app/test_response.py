@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
+from werkzeug import exceptions, wrappers
+from werkzeug.routing import RequestRedirect
 
 from windsock.core import Headers, Reject, Response, WindsockError
+from windsock.core.app.response import response_in
 
 Lines = tuple[tuple[str, str], ...]
 
@@ -83,3 +87,52 @@ def test_reject(
     assert response.headers.items_as_sent() == lines
     assert isinstance(reject, WindsockError)
     assert str(reject) == f"rejected with {status}"
+
+
+# The response that an error asks for
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "body", "header"),
+    [
+        (Reject(401, "who?"), 401, b"who?", TEXT),
+        (ExceptionGroup("x", [Reject(401)]), 401, b"", None),
+        (ExceptionGroup("x", [ExceptionGroup("y", [Reject(401)])]), 401, b"", None),
+        (ExceptionGroup("x", [Reject(401), Reject(402)]), 401, b"", None),
+        (exceptions.Forbidden("no <b>"), 403, b"no &lt;b&gt;", HTML),
+        (exceptions.MethodNotAllowed(["GET", "PUT"]), 405, b"not allowed", ("Allow", "GET, PUT")),
+        (exceptions.TooManyRequests(retry_after=5), 429, b"", ("Retry-After", "5")),
+        (RequestRedirect("/x"), 308, b"/x", ("Location", "/x")),
+        (exceptions.HTTPException(response=wrappers.Response("no", 418)), 418, b"no", TEXT),
+        (ExceptionGroup("x", [exceptions.NotFound()]), 404, b"Not Found", HTML),
+    ],
+)
+def test_errors_that_are_responses(
+    error: Exception, status: int, body: bytes, header: tuple[str, str] | None
+) -> None:
+    found = response_in(error)
+    assert found is not None
+    assert found.status == status
+    assert body in found.body
+    assert header is None or header in found.headers.items_as_sent()
+    assert "content-length" not in found.headers  # is set on sending
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("x"),
+        exceptions.HTTPException("of no status"),
+        ExceptionGroup("x", [Reject(401), ValueError("x")]),
+        ExceptionGroup("x", [ValueError("x")]),
+        BaseExceptionGroup("x", [Reject(401), KeyboardInterrupt()]),
+        ExceptionGroup("x", [Reject(401), ExceptionGroup("y", [ValueError("x")])]),
+    ],
+)
+def test_errors_like_any_other(error: BaseException) -> None:
+    assert response_in(error) is None
+
+
+def test_nobody_has_imported_werkzeugs_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "werkzeug.exceptions")
+    assert response_in(exceptions.NotFound()) is None

@@ -71,6 +71,7 @@ def test_before_anything_is_decided(world: World) -> None:
     world.peer_sends(request(add=[("Sec-WebSocket-Protocol", "chat, other")]))
     ws = world.server_websocket()
     assert ws.request.subprotocols == ("chat", "other")
+    assert (ws.url, dict(ws.query_params)) == ("ws://example.com/chat?room=1", {"room": "1"})
     assert (ws.subprotocol, ws.closed, ws.code, ws.reason, ws.latency) == (
         None,
         False,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar, cast
-from urllib.parse import unquote
+from urllib.parse import quote
 
 from .codec import JSONCodec
 from .converters import Converters
@@ -18,9 +18,11 @@ from .request import Request
 from .response import Reject, Response
 from .router import Handled, RouteData, Router, check_prefix
 from .routing import WEBSOCKET, NoMatch
+from .shapes import decode_path
 from .websocket import WebSocket
 from .workers import Workers
 
+T = TypeVar("T")
 LifespanT = TypeVar("LifespanT", bound=Callable[..., Any])
 
 
@@ -41,6 +43,8 @@ class App(Router):
     Raises:
         TypeError, ValueError: a route cannot be added; the message shows it.
     """
+
+    _complete = True
 
     def __init__(
         self,
@@ -67,6 +71,7 @@ class App(Router):
         self._mounted: dict[str, tuple[App, str | None]] = {}
         self._lifespans: list[Callable[..., AbstractAsyncContextManager[Any]]] = []
         self._running = 0
+        self._starting = False
 
     # Parts
 
@@ -77,7 +82,7 @@ class App(Router):
         middleware, inside this one's. Its lifespan is run with this one's.
 
         Args:
-            prefix: without placeholders, such as "/v1".
+            prefix: without placeholders and not encoded, such as "/v1".
             app: an App, or a handler.
             name: `url_for("name:route")` then finds its routes.
 
@@ -90,7 +95,17 @@ class App(Router):
             raise ValueError(f"a mounted application needs a fixed prefix, not {prefix!r}")
         if prefix in self._mounted:
             raise ValueError(f"there is an application mounted at {prefix!r} already")
-        self._mounted[prefix] = (as_app(app), name)
+        mounted = as_app(app)
+        if self in mounted._with_mounted():
+            raise ValueError(f"an application cannot be mounted in itself, at {prefix!r}")
+        self._mounted[prefix] = (mounted, name)
+        for one in mounted._with_mounted():
+            one._workers = self._workers
+
+    def _with_mounted(self) -> Iterator[App]:
+        yield self
+        for app, _ in self._mounted.values():
+            yield from app._with_mounted()
 
     def url_for(self, name: str, /, **values: Any) -> str:
         """The percent-encoded path of a route; of a mounted application's as "mounted:route".
@@ -102,7 +117,7 @@ class App(Router):
         first, colon, rest = name.partition(":")
         for prefix, (app, mounted_as) in self._mounted.items():
             if colon and mounted_as == first:
-                return prefix + app.url_for(rest, **values)
+                return _below(quote(prefix), app.url_for(rest, **values))
         return super().url_for(name, **values)
 
     # The application's own start and end
@@ -112,7 +127,7 @@ class App(Router):
 
         What comes before its `yield` runs before the first connection is taken, what comes after
         it once the last one has ended. A dict that it yields is added to `state`. It is called
-        with the App, or with nothing.
+        with the App if it needs an argument, else with none.
 
         Raises:
             TypeError: it is neither an async generator function nor a function that returns an
@@ -126,14 +141,18 @@ class App(Router):
             raise TypeError(
                 f"a lifespan is an async generator function that yields once, not {function!r}"
             )
-        takes_app = bool(inspect.signature(function).parameters)
-        self._lifespans.append(made if takes_app else lambda _: made())
+        try:
+            inspect.signature(function).bind()
+        except TypeError:
+            self._lifespans.append(made)
+        else:
+            self._lifespans.append(_without_argument(made))
         return function
 
     @property
     def has_lifespan(self) -> bool:
         """Whether there is anything to run before the first connection."""
-        return bool(self._lifespans) or any(app.has_lifespan for app, _ in self._mounted.values())
+        return any(app._lifespans for app in self._with_mounted())
 
     @property
     def is_running(self) -> bool:
@@ -147,28 +166,43 @@ class App(Router):
         Where several serve it at a time, it is started by the first and ended by that one.
 
         Raises:
+            RuntimeError: another server is just starting it.
+            TypeError: its lifespan yields something else than a dict or nothing.
             Exception: whatever its lifespan raises.
         """
+        if self._starting:
+            raise RuntimeError("another server is just starting this application: start it first")
         async with AsyncExitStack() as stack:
             if not self._running:
-                for lifespan in self._lifespans:
-                    given = await stack.enter_async_context(lifespan(self))
-                    self.state.update(given or {})
-                for app, _ in self._mounted.values():
-                    await stack.enter_async_context(app.running())
+                self._starting = True
+                try:
+                    await self._start(stack)
+                finally:
+                    self._starting = False
             self._running += 1
             try:
                 yield
             finally:
                 self._running -= 1
 
+    async def _start(self, stack: AsyncExitStack) -> None:
+        for lifespan in self._lifespans:
+            given = await stack.enter_async_context(lifespan(self))
+            if given is not None and not isinstance(given, Mapping):
+                raise TypeError(f"a lifespan yields a dict for `state`, or nothing, not {given!r}")
+            self.state.update(cast("Mapping[str, Any]", given or {}))
+        for app, _ in self._mounted.values():
+            await stack.enter_async_context(app.running())
+
     # Serving
 
     @property
     def judges_origins(self) -> bool:
         """Whether some route has origins of its own, so that the server leaves them all to it."""
-        return any(entry.options.origins is not None for entry in self._entries) or any(
-            app.judges_origins for app, _ in self._mounted.values()
+        return any(
+            entry.options.origins is not None
+            for app in self._with_mounted()
+            for entry in app._entries
         )
 
     async def handle_websocket(self, ws: WebSocket) -> None:
@@ -184,10 +218,9 @@ class App(Router):
             raise Reject(answer)
 
     async def handle_http(self, request: Request) -> Response:
-        """Find the handler for a plain HTTP request and run it.
+        """Find the handler for a plain HTTP request and run it; 404 or the like without one.
 
         Raises:
-            Reject: there is none.
             Exception: whatever the handler raises.
         """
         # No client may ask for a WebSocket by a method of that name.
@@ -219,12 +252,7 @@ class App(Router):
         async def handle(ws: WebSocket) -> Any:
             options.check_origin(ws)
             options.apply(ws, self._json)
-            if options.auto_accept:
-                endpoint.parameters.arguments(ws.request)  # what is wrong there is answered first
-                async with ws:
-                    await endpoint.call(ws, self._workers)
-            else:
-                await endpoint.call(ws, self._workers)
+            await endpoint.call(ws, self._workers)
 
         return _within(options.middleware, handle)
 
@@ -242,11 +270,18 @@ class App(Router):
         segments = raw_path.split("/", deepest + 1)[: deepest + 1]
         while len(segments) > 1:
             prefix = "/".join(segments)
-            found = self._mounted.get("/".join(unquote(segment) for segment in segments))
+            found = self._mounted.get(decode_path(prefix))
             if found is not None:
                 return found[0], prefix
             segments.pop()
         return None
+
+
+def _without_argument(function: Callable[[], T]) -> Callable[[App], T]:
+    def call(_: App) -> T:
+        return function()
+
+    return call
 
 
 def _within(middleware: tuple[Middleware, ...], handler: CallNext) -> CallNext:
@@ -262,9 +297,11 @@ def _within(middleware: tuple[Middleware, ...], handler: CallNext) -> CallNext:
 def _mounted_handler(app: App, prefix: str) -> CallNext:
     async def handle(asked: WebSocket | Request) -> Any:
         request = asked.request
-        request.root_path += prefix
+        # Its own state goes below what the outer application has.
+        state = request.state
+        request.enter(prefix)
         for name, value in app.state.items():
-            request.state.setdefault(name, value)
+            state.setdefault(name, value)
         if isinstance(asked, Request):
             return await app.handle_http(asked)
         return await app.handle_websocket(asked)
@@ -273,10 +310,18 @@ def _mounted_handler(app: App, prefix: str) -> CallNext:
 
 
 def _refuse(found: NoMatch) -> CallNext:
-    async def handle(_: object) -> Any:
-        raise Reject(Response(b"", found.status, list(found.headers)))
+    async def handle(_: object) -> Response:
+        return Response(b"", found.status, found.headers)
 
     return handle
+
+
+def _below(prefix: str, url: str) -> str:
+    """A URL as `url_for` gives it, with `prefix` before its path."""
+    if not url.startswith("//"):
+        return prefix + url
+    host, slash, path = url[2:].partition("/")
+    return f"//{host}{prefix}{slash}{path}"
 
 
 class _HandlerApp(App):
@@ -284,16 +329,14 @@ class _HandlerApp(App):
 
     def __init__(self, handler: Callable[..., Any]) -> None:
         super().__init__()
-        self._endpoint = websocket_endpoint(handler, (), "every path")
+        self._handled = Handled(websocket_endpoint(handler, (), "every path"), None, RouteOptions())
 
-    async def handle_websocket(self, ws: WebSocket) -> None:
-        ws.request.app = self
-        RouteOptions().check_origin(ws)
-        await self._endpoint.call(ws, self._workers)
-
-    async def handle_http(self, request: Request) -> Response:
+    def _find(self, request: Request, method: str) -> CallNext:
+        request.app = self
+        if method == WEBSOCKET:
+            return self._websocket_handler(self._handled)
         # RFC 9110 §15.5.22: there is nothing but WebSockets here.
-        return Response(b"", 426, [("Upgrade", "websocket")])
+        return _refuse(NoMatch(426, (("Upgrade", "websocket"),)))
 
 
 Application = App | Callable[..., Awaitable[Any]] | Callable[..., Any]

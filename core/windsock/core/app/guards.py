@@ -7,6 +7,7 @@ import binascii
 import hmac
 import inspect
 import ipaddress
+from _thread import allocate_lock  # the core starts no threads, but is used from many
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
@@ -91,11 +92,12 @@ async def _outcome(found: Any) -> Any:
 class BearerToken:
     """Asks for a token (RFC 6750).
 
-    What a function found the token to stand for is then `state["user"]`.
+    Whom a function found the token to belong to is then `state["user"]`.
 
     Args:
         tokens: those that are right, or a function of one that returns whom it belongs to, or
-            None, and may be a coroutine function. It must compare in constant time.
+            None, or True where it does not matter. It may be a coroutine function, and must
+            compare in constant time.
         query_parameter: where a token may stand besides: browsers cannot set a header field of a
             WebSocket. It then appears in logs of what is between; use tokens that soon expire.
     """
@@ -119,7 +121,8 @@ class BearerToken:
         if owner is None or owner is False:
             challenge = ("WWW-Authenticate", 'Bearer error="invalid_token"')
             return Response("this token is not valid\n", 401, [challenge])
-        asked.state["user"] = owner
+        if owner is not True:
+            asked.state["user"] = owner
         return await call_next(asked)
 
     def _token(self, request: Request) -> str | None:
@@ -180,19 +183,30 @@ class ConnectionLimit:
             raise ValueError(f"a limit is at least 1, not {limit!r}")
         self._limit = limit
         self._open: Counter[str] = Counter()
+        self._mutex = allocate_lock()
 
     async def __call__(self, asked: WebSocket | Request, call_next: CallNext) -> Any:
         client = asked.request.client
         if not isinstance(client, tuple):
             return await call_next(asked)
         key = _network(client[0])
-        if self._open[key] >= self._limit:
+        if not self._take(key):
             text = f"{self._limit} connections at a time, please\n"
             return Response(text, 429, [("Retry-After", "1")])
-        self._open[key] += 1
         try:
             return await call_next(asked)
         finally:
+            self._release(key)
+
+    def _take(self, key: str) -> bool:
+        with self._mutex:
+            if self._open[key] >= self._limit:
+                return False
+            self._open[key] += 1
+            return True
+
+    def _release(self, key: str) -> None:
+        with self._mutex:
             self._open[key] -= 1
             if not self._open[key]:
                 del self._open[key]
@@ -200,7 +214,7 @@ class ConnectionLimit:
 
 def _network(host: str) -> str:
     try:
-        address = ipaddress.ip_address(host.partition("%")[0])
+        address = ipaddress.ip_address(host)
     except ValueError:
         return host
     if isinstance(address, ipaddress.IPv6Address):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from .blocking import BlockingWebSocket
 from .inspection import is_async_generator_function, is_coroutine_function, name_of
@@ -16,6 +17,8 @@ from .styles.generator import GeneratorHandler
 from .styles.plain import WebSocketRequest
 from .websocket import WebSocket
 from .workers import Workers
+
+_MARKED: Final = (FourArguments, GeneratorHandler)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,22 @@ class Endpoint:
 
 
 def websocket_endpoint(
-    handler: Callable[..., Any], placeholders: Iterable[str], route: str
+    handler: Callable[..., Any],
+    placeholders: Iterable[str],
+    route: str,
+    *,
+    auto_accept: bool = False,
+    complete: bool = True,
 ) -> Endpoint:
     """The endpoint of a WebSocket handler in any of the styles.
+
+    Args:
+        handler: what is to be run.
+        placeholders: the names of the route's placeholders, in order.
+        route: what to call the route in messages.
+        auto_accept: whether it is accepted before a coroutine function runs.
+        complete: whether these are all placeholders; else a prefix may have others, and nothing
+            is amiss because the handler asks for them.
 
     Raises:
         TypeError: it is no handler, or cannot be called with the route's placeholders.
@@ -40,35 +56,61 @@ def websocket_endpoint(
     if isinstance(handler, FourArguments):
         return _four_arguments(handler, route)
     if isinstance(handler, GeneratorHandler):
-        return _generator(handler, names, route)
+        return _generator(handler, names, route, complete)
     if is_async_generator_function(handler):
-        return _generator(GeneratorHandler(handler), names, route)
+        return _generator(GeneratorHandler(handler), names, route, complete)
     if not callable(handler) or isinstance(handler, type):
         raise TypeError(f"the handler of {route!r} must be a function, not {handler!r}")
-    parameters = read_parameters(handler, names, leading=1, route=route)
+    parameters = _read(handler, names, route, complete)
     if is_coroutine_function(handler):
-        return Endpoint(_coroutine(handler, parameters), parameters)
-    return Endpoint(_plain(handler, parameters), parameters)
+        make = _accepted if auto_accept else _coroutine
+        return Endpoint(make(handler, parameters), parameters)
+    return Endpoint(_plain(handler, parameters, route), parameters)
 
 
-def http_endpoint(handler: Callable[..., Any], placeholders: Iterable[str], route: str) -> Endpoint:
+def http_endpoint(
+    handler: Callable[..., Any],
+    placeholders: Iterable[str],
+    route: str,
+    *,
+    complete: bool = True,
+) -> Endpoint:
     """The endpoint of a plain HTTP handler: a coroutine function or one that may block.
+
+    The arguments are those of `websocket_endpoint`.
 
     Raises:
         TypeError: it is neither, or cannot be called with the route's placeholders.
     """
     if (
         not callable(handler)
-        or isinstance(handler, (type, FourArguments, GeneratorHandler))
+        or isinstance(handler, (type, *_MARKED))
         or is_async_generator_function(handler)
     ):
         raise TypeError(
             f"the plain HTTP handler of {route!r} must be a function of the request that returns "
             f"a Response, not {handler!r}"
         )
-    parameters = read_parameters(handler, tuple(placeholders), leading=1, route=route)
+    parameters = _read(handler, tuple(placeholders), route, complete)
     make = _http_coroutine if is_coroutine_function(handler) else _http_plain
     return Endpoint(make(handler, parameters, route), parameters)
+
+
+def _read(
+    handler: Callable[..., Any],
+    names: tuple[str, ...],
+    route: str,
+    complete: bool,
+    *,
+    leading: int = 1,
+    positional: bool = False,
+) -> Parameters:
+    try:
+        return read_parameters(handler, names, leading=leading, route=route, positional=positional)
+    except TypeError:
+        if complete:
+            raise
+        return Parameters()
 
 
 def _coroutine(
@@ -80,22 +122,39 @@ def _coroutine(
     return call
 
 
-def _plain(
+def _accepted(
     handler: Callable[..., Any], parameters: Parameters
+) -> Callable[[WebSocket, Workers], Awaitable[Any]]:
+    async def run(ws: WebSocket, arguments: dict[str, Any]) -> None:
+        async with ws:
+            await handler(ws, **arguments)
+
+    def call(ws: WebSocket, _: Workers) -> Awaitable[Any]:
+        # The arguments come first: what does not convert is answered instead of accepted.
+        return run(ws, parameters.arguments(ws.request))
+
+    return call
+
+
+def _plain(
+    handler: Callable[..., Any], parameters: Parameters, route: str
 ) -> Callable[[WebSocket, Workers], Awaitable[Any]]:
     def call(ws: WebSocket, workers: Workers) -> Awaitable[Any]:
         arguments = parameters.arguments(ws.request)
 
         def run() -> None:
-            handler(WebSocketRequest(BlockingWebSocket(ws, ws.link)), **arguments)
+            request = WebSocketRequest(BlockingWebSocket(ws, ws.link))
+            _check_ran(handler(request, **arguments), route)
 
         return workers.run(ws.link, ws.config.max_worker_threads, run)
 
     return call
 
 
-def _generator(handler: GeneratorHandler, names: tuple[str, ...], route: str) -> Endpoint:
-    parameters = read_parameters(handler.function, names, leading=2, route=route, positional=True)
+def _generator(
+    handler: GeneratorHandler, names: tuple[str, ...], route: str, complete: bool
+) -> Endpoint:
+    parameters = _read(handler.function, names, route, complete, leading=2, positional=True)
 
     def call(ws: WebSocket, _: Workers) -> Awaitable[Any]:
         values = tuple(ws.path_params[name] for name in names)
@@ -143,7 +202,19 @@ def _http_plain(
     return call
 
 
+def _check_ran(found: object, route: str) -> None:
+    """See to it that what was called has run: a function around a coroutine function has not."""
+    if inspect.iscoroutine(found) or inspect.isasyncgen(found):
+        if inspect.iscoroutine(found):
+            found.close()  # or Python would complain that it was never awaited
+        raise TypeError(
+            f"the handler of {route!r} is an ordinary function that returned a "
+            f"{type(found).__name__}: make it an async def function, too"
+        )
+
+
 def _check(response: object, route: str) -> Response:
+    _check_ran(response, route)
     if not isinstance(response, Response):
         raise TypeError(
             f"the handler of {route!r} returned {type(response).__name__}, not a Response"

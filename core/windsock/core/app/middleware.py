@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, cast
 
+from windsock.core.protocol.headers import HeaderFields
+
 from .inspection import is_coroutine_function, name_of
 from .request import Request
 from .response import Response
@@ -26,8 +28,10 @@ def check_middleware(middleware: Iterable[Any]) -> tuple[Middleware, ...]:
     """The middlewares, each in the one form that is run.
 
     Raises:
-        TypeError: one is no coroutine function of two arguments.
+        TypeError: it is no list, or one is no coroutine function of two arguments.
     """
+    if callable(middleware) or not isinstance(middleware, Iterable):
+        raise TypeError(f"middleware is a list of async def functions, not {middleware!r}")
     return tuple(_check(one) for one in middleware)
 
 
@@ -60,7 +64,11 @@ def _check(middleware: Any) -> Middleware:
 async def run_middleware(
     middleware: Iterable[Middleware], asked: WebSocket | Request, handler: CallNext
 ) -> Any:
-    """Run `handler` inside the middlewares, the first of them outermost."""
+    """Run `handler` inside the middlewares, the first of them outermost.
+
+    Raises:
+        TypeError: one of them returned something that is no answer.
+    """
     call = handler
     for one in reversed(tuple(middleware)):
         call = partial(_run_one, one, call)
@@ -68,7 +76,19 @@ async def run_middleware(
 
 
 async def _run_one(middleware: Middleware, call_next: CallNext, asked: Any) -> Any:
-    return await middleware(asked, call_next)
+    answer = await middleware(asked, call_next)
+    if not isinstance(answer, Response):
+        if isinstance(asked, Request):
+            raise TypeError(
+                f"the middleware {name_of(middleware)} returned {answer!r} for {asked!r}: it must "
+                "return a Response, its own or what `await call_next(request)` gave"
+            )
+        if answer is not None:
+            raise TypeError(
+                f"the middleware {name_of(middleware)} returned {answer!r} for {asked!r}: it must "
+                "return a Response to reject it, or what `await call_next(ws)` gave"
+            )
+    return answer
 
 
 def apply_middleware(*middleware: Callable[[ScopeMiddleware], ScopeMiddleware]) -> Middleware:
@@ -89,7 +109,7 @@ def apply_middleware(*middleware: Callable[[ScopeMiddleware], ScopeMiddleware]) 
     wrapped: ScopeMiddleware = innermost
     for wrap in reversed(middleware):
         wrapped = wrap(wrapped)
-        if not inspect.iscoroutinefunction(wrapped):
+        if not is_coroutine_function(wrapped):
             raise TypeError(
                 f"{wrap!r} must take the next middleware and return an async def function "
                 f"(handler, scope), not {wrapped!r}"
@@ -97,10 +117,16 @@ def apply_middleware(*middleware: Callable[[ScopeMiddleware], ScopeMiddleware]) 
     outermost = wrapped
 
     async def apply(asked: WebSocket | Request, call_next: CallNext) -> Any:
-        async def handler(_: Any) -> Any:
-            return _as_dict(await call_next(asked))
+        inner: Response | None = None
 
-        return _as_response(await outermost(handler, asked.request.scope))
+        async def handler(scope: Any) -> Any:
+            nonlocal inner
+            if scope is not asked.request.scope:  # a copy with more in it
+                asked.request.scope.update(scope)
+            inner = await call_next(asked)
+            return _as_dict(inner)
+
+        return _as_response(await outermost(handler, asked.request.scope), inner)
 
     return apply
 
@@ -112,7 +138,7 @@ def _as_dict(answer: Response | None) -> dict[str, Any] | None:
     return {"status": answer.status, "headers": headers, "body": answer.body}
 
 
-def _as_response(answer: Any) -> Response | None:
+def _as_response(answer: Any, inner: Response | None) -> Response | None:
     match answer:
         case None | Response():
             return answer
@@ -120,9 +146,23 @@ def _as_response(answer: Any) -> Response | None:
             return Response(status=403)
         case {"status": int(status)}:
             found = cast("Mapping[str, Any]", answer)
-            return Response(found.get("body") or b"", status, found.get("headers") or ())
+            headers = _fields(found.get("headers") or (), inner)
+            return Response(found.get("body") or b"", status, headers)
         case _:
             raise TypeError(
                 "a middleware returns what the next one did, a dict of status, headers and body, "
                 f"or ws_close(), not {answer!r}"
             )
+
+
+def _fields(headers: HeaderFields, inner: Response | None) -> HeaderFields:
+    """The header fields, with those again that a dict had no room for: two of one name."""
+    if inner is None or not isinstance(headers, Mapping):
+        return headers
+    changed = dict(cast("Mapping[str, str]", headers))
+    kept: list[tuple[str, str]] = []
+    for name, last in dict(inner.headers.items_as_sent()).items():
+        if changed.get(name) == last:
+            del changed[name]
+            kept += [field for field in inner.headers.items_as_sent() if field[0] == name]
+    return [*kept, *changed.items()]

@@ -50,7 +50,6 @@ class RouteOptions:
         """Prepare `ws` for the handler.
 
         Raises:
-            Reject: its origin may not open it.
             Disconnected: the client has gone.
         """
         ws.catch_disconnect = self.catch_disconnect
@@ -107,17 +106,15 @@ def route_options(
         raise ValueError(
             f"value_type of {route!r} sets both: leave it out, or receive_type and send_type"
         )
-    if isinstance(subprotocols, str) or not all(is_token(name) for name in subprotocols):
-        raise ValueError(f"subprotocols of {route!r} are a list of tokens, not {subprotocols!r}")
-    if isinstance(origins, str):
-        raise ValueError(f"origins of {route!r} are a list, such as [{origins!r}]")
+    if auto_accept is not None and not isinstance(auto_accept, bool):
+        raise ValueError(f"auto_accept of {route!r} is True, False or None, not {auto_accept!r}")
     return RouteOptions(
         catch_disconnect=_codes(route, catch_disconnect),
         auto_accept=auto_accept,
         receive_type=value_type or receive_type,
         send_type=value_type or send_type,
-        subprotocols=tuple(subprotocols),
-        origins=None if origins is None else Config(origins=tuple(origins)).origins,
+        subprotocols=_subprotocols(route, subprotocols),
+        origins=None if origins is None else _origins(route, origins),
         config=_overrides(route, compression, limits),
         middleware=check_middleware(middleware),
     )
@@ -126,28 +123,63 @@ def route_options(
 def _codes(route: str, catch: CatchDisconnect) -> CatchDisconnect:
     if isinstance(catch, bool):
         return catch
-    codes = frozenset(catch)
-    if not all(isinstance(code, int) for code in codes):
+    codes = _tuple(catch)
+    if codes is None or not all(isinstance(code, int) for code in codes):
         raise ValueError(
             f"catch_disconnect of {route!r} is True, False or a set of close codes, not {catch!r}"
         )
-    return codes
+    return frozenset(codes)
+
+
+def _subprotocols(route: str, subprotocols: Iterable[str]) -> tuple[str, ...]:
+    names = _tuple(subprotocols)
+    if names is None or not all(isinstance(name, str) and is_token(name) for name in names):
+        raise ValueError(f"subprotocols of {route!r} are a list of tokens, not {subprotocols!r}")
+    return names
+
+
+def _origins(route: str, origins: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(origins, str):
+        raise ValueError(f"origins of {route!r} are a list, such as [{origins!r}]")
+    try:
+        return Config(origins=tuple(origins)).origins
+    except (TypeError, ValueError):
+        raise ValueError(
+            f'origins of {route!r} are a list such as ["https://app.example"], not {origins!r}'
+        ) from None
+
+
+def _tuple(given: Any) -> tuple[Any, ...] | None:
+    """The items of something, to be looked at more than once; None where it has none."""
+    if isinstance(given, str):
+        return None
+    try:
+        return tuple(given)
+    except TypeError:
+        return None
 
 
 def _overrides(
     route: str, compression: Deflate | bool | None, limits: Limits | None
 ) -> Mapping[str, Any] | None:
+    if limits is not None and not isinstance(limits, Mapping):
+        raise ValueError(f"limits of {route!r} are a dict, not {limits!r}")
     found = cast("dict[str, Any]", dict(limits or {}))
-    unknown = sorted(found.keys() - _LIMITS)
+    unknown = sorted(map(str, found.keys() - _LIMITS))
     if unknown:
         raise ValueError(f"limits of {route!r} are {_list(sorted(_LIMITS))}, not {_list(unknown)}")
-    if compression is True:
-        found["compression"] = Deflate()
-    elif compression is False:
-        found["compression"] = None
-    elif compression is not None:
+    if isinstance(compression, bool):
+        found["compression"] = Deflate() if compression else None
+    elif isinstance(compression, Deflate):
         found["compression"] = compression
-    replace(Config(), **found)  # which checks their values
+    elif compression is not None:
+        raise ValueError(
+            f"compression of {route!r} is True, False or a Deflate, not {compression!r}"
+        )
+    try:
+        replace(Config(), **found)
+    except ValueError as error:
+        raise ValueError(f"limits of {route!r}: {error}") from None
     return found or None
 
 

@@ -190,6 +190,12 @@ class Request:
             self._scope = self._make_scope()
         return self._scope
 
+    def enter(self, prefix: str) -> None:
+        """Go on below `prefix`, percent-encoded, where an application is mounted."""
+        self.root_path += prefix
+        if self._scope is not None:
+            self._scope["root_path"] = self._scope.get("root_path", "") + unquote(prefix)
+
     def _make_scope(self) -> dict[str, Any]:
         websocket = self.scheme in {"ws", "wss"}
         scope: dict[str, Any] = {
@@ -226,4 +232,6 @@ class Request:
 
 
 def _scope_address(address: Address | None) -> tuple[str, int | None] | None:
-    return (address, None) if isinstance(address, str) else address
+    if not isinstance(address, str):
+        return address
+    return (address, None) if address else None  # most clients' sockets have no name

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from windsock.core.protocol.errors import WindsockError
 from windsock.core.protocol.headers import HeaderFields, Headers
+
+if TYPE_CHECKING:
+    from werkzeug.exceptions import HTTPException
 
 
 class Response:
@@ -84,6 +87,11 @@ def response_in(error: BaseException) -> Response | None:
         return found[0] if None not in found else None
     # Whoever raises one has imported it; the core does not, as it would bring sockets along.
     exceptions = sys.modules.get("werkzeug.exceptions")
-    if exceptions is None or not isinstance(error, exceptions.HTTPException) or error.code is None:
+    if exceptions is None or not isinstance(error, exceptions.HTTPException):
         return None
-    return Response(error.get_body(), error.code, error.get_headers())
+    asks = cast("HTTPException", error)
+    if asks.code is None and asks.response is None:
+        return None
+    made = asks.get_response()
+    fields = [field for field in made.headers if field[0].lower() != "content-length"]
+    return Response(made.get_data(), made.status_code, fields)

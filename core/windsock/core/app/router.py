@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from windsock.core.protocol.config import Deflate
 
@@ -69,11 +69,15 @@ class Router:
         middleware: what stands before the handlers, the first outermost.
         host: the host pattern of all routes, such as "{tenant}.example.com"; None for any host.
         converters: further placeholder types, by name.
-        strict_slashes: whether "/a" and "/a/" are two paths.
+        strict_slashes: whether "/a" and "/a/" are two paths. Where the router is included, that is
+            for the other one to say.
 
     Raises:
         TypeError, ValueError: a route cannot be added; the message shows it.
     """
+
+    _complete: ClassVar = False
+    """Whether the paths are those that are served, without a prefix to come."""
 
     def __init__(
         self,
@@ -136,8 +140,14 @@ class Router:
         names = placeholder_names(entry.path, entry.host)
         arguments = (entry.handler, names, entry.path)
         handled = Handled(
-            websocket_endpoint(*arguments) if any(websocket) else None,
-            http_endpoint(*arguments) if not all(websocket) else None,
+            websocket_endpoint(
+                *arguments,
+                auto_accept=entry.options.auto_accept is True,
+                complete=self._complete,
+            )
+            if any(websocket)
+            else None,
+            http_endpoint(*arguments, complete=self._complete) if not all(websocket) else None,
             entry.options,
         )
         endpoint = handled.websocket or handled.http
@@ -172,6 +182,7 @@ class Router:
 
         Raises:
             RuntimeError: `router` is included already.
+            TypeError: a handler cannot be called with the placeholders of its path.
             ValueError: the prefix is malformed, or a route cannot be added here; the message shows
                 it.
         """
@@ -181,6 +192,7 @@ class Router:
         for name, converter in router._converters.items():
             if self._converters.setdefault(name, converter) is not converter:
                 raise ValueError(f"the converter {name!r} of the included router is another one")
+        self._table.add_converters(router._converters)
         for entry in router._entries:
             options = replace(
                 entry.options, middleware=router._middleware + entry.options.middleware
@@ -228,8 +240,9 @@ class Router:
             name: for `url_for`; the handler's own by default.
             catch_disconnect: which disconnects `async with ws` swallows: True for all, False for
                 none, or a set of close codes.
-            auto_accept: True has the handler run inside `async with ws`, so that it is accepted;
-                False keeps `async with` from accepting. None for neither.
+            auto_accept: True has the handler, an async def function of `ws`, run inside
+                `async with ws`, so that it is accepted; False keeps `async with` from accepting.
+                None for neither.
             value_type: what `receive` gives and `send` takes: "text", "bytes", "json", or "event"
                 for the dicts of ASGI; None for messages as they come.
             receive_type: the same for `receive` alone.

@@ -116,6 +116,10 @@ class RouteTable:
         self._names: dict[str, _Rule] = {}
         self._sites: list[_Site] | None = None
 
+    def add_converters(self, converters: Converters) -> None:
+        """Know further placeholder types, for the routes that are added from now on."""
+        self._converters |= converters
+
     def add(self, route: Route, methods: Iterable[str]) -> None:
         """Add a route for these methods; WEBSOCKET, or WS, stands for WebSockets.
 

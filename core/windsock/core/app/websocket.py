@@ -316,7 +316,7 @@ class WebSocket:
                 return self._take_typed(bytes)
             case "json":
                 return self._json.loads(self._take())
-            case "event":
+            case _:  # "event"
                 return _receive_event(self._take())
 
     def _take_typed(self, wanted: type[T]) -> T:
@@ -446,7 +446,7 @@ class WebSocket:
                 await self.send_bytes(data)
             case "json":
                 await self.send_json(data)
-            case "event":
+            case _:  # "event"
                 await self.send_event(data)
 
     async def _send(self, data: Message) -> None:
@@ -521,17 +521,35 @@ class WebSocket:
         Raises:
             LocalProtocolError: `code` or `reason` cannot be sent.
         """
-        self._begin_close(code, reason)
+        self.begin_close(code, reason)
         await self._link.checkpoint()
         while not self._channel.ended:
             await self._wait()
 
-    def _begin_close(self, code: int, reason: str) -> None:
+    def begin_close(self, code: int = 1000, reason: str = "") -> None:
+        """Do what `close` does at once, and leave the waiting to it. Errors as `close`."""
         now = self._link.now()
         self._channel.connection.close(code, reason, now)
         self._decided = True
         self._channel.discard(now)
         self._channel.settle(self._link)
+
+    def see_end(self) -> None:
+        """See the end that the peer has begun already, if it has.
+
+        Its Close frame waits for a moment, so that what was received before it can be answered.
+        Messages that were not received yet are discarded.
+        """
+        channel = self._channel
+        channel.waiting += 1
+        try:
+            channel.discard(self._link.now())
+            channel.settle(self._link)
+            while channel.inbox:  # what there was no room for until now
+                channel.discard(self._link.now())
+                channel.settle(self._link)
+        finally:
+            channel.waiting -= 1
 
     async def wait_closed(self) -> None:
         """Wait until the WebSocket has ended.
@@ -543,8 +561,11 @@ class WebSocket:
             await self._wait()
 
     async def __aenter__(self) -> Self:
-        """Accepts, if nothing is decided yet and the route is not `auto_accept=False`."""
-        if self.auto_accept and self._channel.connection.state is _UNDECIDED:
+        """Accepts, if nothing is decided yet and the route is not `auto_accept=False`.
+
+        Raises Disconnected where the client has gone before.
+        """
+        if self.auto_accept and not self._decided and hasattr(self._channel.connection, "accept"):
             await self.accept()
         self._depth += 1
         return self
@@ -569,7 +590,7 @@ class WebSocket:
             await self.close(close_codes.INTERNAL_ERROR)
         else:
             # Cancelled, or the program ends: nothing can be awaited any more.
-            self._begin_close(close_codes.GOING_AWAY, "")
+            self.begin_close(close_codes.GOING_AWAY)
         return False
 
     @property

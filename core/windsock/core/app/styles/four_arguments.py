@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from inspect import Parameter
+from typing import Any, Final
 
-from windsock.core.app.inspection import name_of
+from windsock.core.app.inspection import is_coroutine_function, name_of
 from windsock.core.app.request import Request
 from windsock.core.app.websocket import WebSocket
 
 Function = Callable[..., Awaitable[Any]]
+
+_POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 
 class FourArgumentsWebSocket:
@@ -83,7 +86,7 @@ class FourArguments:
 
     function: Function
     count: int
-    """How many arguments it takes."""
+    """How many arguments it needs."""
 
     def __call__(self, *args: Any) -> Any:
         """The undecorated function, for whoever wants it by itself."""
@@ -115,14 +118,16 @@ def four_arguments(function: Function) -> FourArguments:
     `async def middleware(request, handler)`.
 
     Raises:
-        TypeError: `function` takes some other number of arguments, or is no coroutine function.
+        TypeError: `function` needs some other number of arguments, or is no coroutine function.
     """
-    if not inspect.iscoroutinefunction(function):
+    if not is_coroutine_function(function):
         raise TypeError(f"@four_arguments needs an async def function, not {function!r}")
-    count = len(inspect.signature(function).parameters)
-    if count not in {1, 2, 4}:
+    signature = inspect.signature(function)
+    needed = [one for one in signature.parameters.values() if one.default is one.empty]
+    count = sum(one.kind in _POSITIONAL for one in needed)
+    if count not in {1, 2, 4} or any(one.kind is one.KEYWORD_ONLY for one in needed):
         raise TypeError(
             "@four_arguments needs (scope, info, matches, web_socket) or (request), and for a "
-            f"middleware (request, handler); {name_of(function)} takes {count} arguments"
+            f"middleware (request, handler); {name_of(function)} takes {signature}"
         )
     return FourArguments(function, count)

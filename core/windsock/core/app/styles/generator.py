@@ -5,8 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self, overload
+from typing import Any, Self, cast, overload
 
+from windsock.core.app.inspection import (
+    is_async_generator_function,
+    is_coroutine_function,
+    name_of,
+)
 from windsock.core.app.websocket import WebSocket
 from windsock.core.protocol import close_codes
 from windsock.core.protocol.errors import Disconnected
@@ -66,10 +71,15 @@ class GeneratorHandler:
     on_close: Callback | None = None
 
     def __post_init__(self) -> None:
-        for name in ("on_connect", "on_disconnect", "on_close"):
-            callback = getattr(self, name)
-            if callback is not None and not inspect.iscoroutinefunction(callback):
-                raise TypeError(f"{name} must be an async def function, not {callback!r}")
+        function = self.function
+        if not (is_async_generator_function(function) or is_coroutine_function(function)):
+            raise TypeError(
+                "a generator handler is an async def function (scope, receiver, *path_params), "
+                f"not {function!r}"
+            )
+        _check_callback("on_connect", self.on_connect, "(scope)", most=1)
+        for name in ("on_disconnect", "on_close"):
+            _check_callback(name, getattr(self, name), "(scope) or (scope, code)", most=2)
 
     def __call__(self, *args: Any) -> Any:
         """The undecorated function, for whoever wants it by itself."""
@@ -81,23 +91,23 @@ class GeneratorHandler:
         if not await self._connect(ws, scope):
             return
         try:
-            await self._play(ws, self.function(scope, _Receiver(ws), *values, **options))
-            await ws.close()
-        except Exception:
-            await ws.close(close_codes.INTERNAL_ERROR)
-            raise
+            async with ws:
+                try:
+                    client = self.function(scope, _Receiver(ws), *values, **options)
+                    await self._play(ws, client)
+                finally:
+                    ws.see_end()
         finally:
             await self._leave(ws, scope)
 
     async def _connect(self, ws: WebSocket, scope: dict[str, Any]) -> bool:
-        answer = ws_accept() if self.on_connect is None else await self.on_connect(scope)
-        if not isinstance(answer, Mapping) or answer.get("type") not in {
-            "websocket.accept",
-            "websocket.close",
-        }:
-            raise TypeError(f"on_connect returns ws_accept() or ws_close(), not {answer!r}")
-        await ws.send_event(dict(answer))
-        return bool(answer["type"] == "websocket.accept")
+        answer: Any = ws_accept() if self.on_connect is None else await self.on_connect(scope)
+        match answer:
+            case {"type": "websocket.accept" | "websocket.close" as decision}:
+                await ws.send_event(dict(cast("Event", answer)))
+                return bool(decision == "websocket.accept")
+            case _:
+                raise TypeError(f"on_connect returns ws_accept() or ws_close(), not {answer!r}")
 
     async def _play(self, ws: WebSocket, client: Any) -> None:
         if inspect.isawaitable(client):
@@ -129,19 +139,29 @@ class GeneratorHandler:
 
     async def _do(self, ws: WebSocket, event: Event) -> bool:
         """Do what was yielded; whether there can be more."""
+        if not isinstance(event, Mapping):
+            raise TypeError(
+                f"{name_of(self.function)} gave {event!r}: it must be ws_send(…) or ws_close(…)"
+            )
+        if event.get("type") == "websocket.close":
+            # What follows has the handler ended before it waits for the peer.
+            ws.begin_close(event.get("code") or close_codes.NORMAL, event.get("reason") or "")
+            return False
         try:
             await ws.send_event(dict(event))
         except Disconnected:
             return False  # `on_disconnect` is told
-        return bool(event["type"] != "websocket.close")
+        return True
 
     async def _leave(self, ws: WebSocket, scope: dict[str, Any]) -> None:
+        # Who was cancelled did not wait for the end.
+        code = close_codes.GOING_AWAY if ws.code is None else ws.code
         try:
             if ws.closed_by_peer and self.on_disconnect is not None:
-                await _call_back(self.on_disconnect, scope, ws.code)
+                await _call_back(self.on_disconnect, scope, code)
         finally:
             if self.on_close is not None:
-                await _call_back(self.on_close, scope, ws.code)
+                await _call_back(self.on_close, scope, code)
 
 
 async def _close(client: AsyncGenerator[Event, None]) -> None:
@@ -157,7 +177,8 @@ async def _close(client: AsyncGenerator[Event, None]) -> None:
 class _Receiver:
     """The messages, up to the end, however it comes about.
 
-    No generator: there is nothing to close where a handler leaves the loop over it early.
+    No generator: there is nothing to close where a handler leaves the loop over it early, and a
+    cancelled `anext` loses nothing.
     """
 
     __slots__ = ("_ws",)
@@ -168,16 +189,33 @@ class _Receiver:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> str | bytes:
+    async def __anext__(self) -> Any:
+        """The next message, the empty ones included."""
         try:
-            message: str | bytes = await self._ws.receive()
+            return await self._ws.receive()
         except Disconnected:
             raise StopAsyncIteration from None
-        return message
 
 
-async def _call_back(callback: Callback, scope: dict[str, Any], code: int | None) -> None:
-    if len(inspect.signature(callback).parameters) > 1:
+def _check_callback(name: str, callback: Callback | None, wanted: str, *, most: int) -> None:
+    if callback is None:
+        return
+    if not is_coroutine_function(callback):
+        raise TypeError(f"{name} must be an async def function, not {callback!r}")
+    if not any(_takes(callback, count) for count in range(1, most + 1)):
+        raise TypeError(f"{name} must take {wanted}, unlike {name_of(callback)}")
+
+
+def _takes(callback: Callback, count: int) -> bool:
+    try:
+        inspect.signature(callback).bind(*range(count))
+    except TypeError:
+        return False
+    return True
+
+
+async def _call_back(callback: Callback, scope: dict[str, Any], code: int) -> None:
+    if _takes(callback, 2):
         await callback(scope, code)
     else:
         await callback(scope)
@@ -202,9 +240,10 @@ def generator_handler(
 ) -> GeneratorHandler | Callable[[GeneratorFunction], GeneratorHandler]:
     """Make a WebSocket handler of `async def handler(scope, receiver, *path_params)`.
 
-    It yields `ws_send(…)` and `ws_close(…)`, and is closed 1000 when it ends. `receiver` iterates
-    over the messages, and ends when the peer leaves. What cannot be done is raised by the `yield`
-    that asks for it. A coroutine function may return one such event, or None.
+    It yields `ws_send(…)` and `ws_close(…)`, and is closed 1000 when it ends, or 1011 when it
+    raises. `receiver` iterates over the messages, and ends when the peer leaves. What cannot be
+    done is raised by the `yield` that asks for it. A coroutine function may return one such event,
+    or None.
 
     Args:
         function: the handler.
@@ -216,7 +255,8 @@ def generator_handler(
             when the handler raised.
 
     Raises:
-        TypeError: a callback is no coroutine function.
+        TypeError: `function` is neither an async generator function nor a coroutine function, or
+            a callback is none that takes these arguments.
     """
 
     def decorate(function: GeneratorFunction) -> GeneratorHandler:

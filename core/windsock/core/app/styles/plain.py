@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from windsock.core.app.blocking import BlockingWebSocket
 from windsock.core.app.request import Query, Request
 from windsock.core.app.response import Response
@@ -25,6 +27,16 @@ class WebSocketRequest(Request):
     def method(self) -> str:
         """The method that routes know WebSockets by."""
         return "WEBSOCKET"
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Free for the application's own use; that of the WebSocket, too."""
+        return self._websocket.state
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        """The request as ASGI describes it; that of the WebSocket, too."""
+        return self._websocket.request.scope
 
     @property
     def websocket(self) -> BlockingWebSocket:
