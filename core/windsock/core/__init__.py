@@ -10,11 +10,11 @@ from .app.options import Limits
 from .app.request import Query, Request
 from .app.response import Reject, Response
 from .app.router import Router
-from .app.routing import WEBSOCKET
+from .app.routing.table import WEBSOCKET
+from .app.routing.values import Converter
 from .app.styles.four_arguments import FourArgumentsRequest, FourArgumentsWebSocket, four_arguments
 from .app.styles.generator import generator_handler, ws_accept, ws_close, ws_send
 from .app.styles.plain import WebSocketRequest
-from .app.values import Converter
 from .app.websocket import WebSocket
 from .protocol.client import ClientConnection
 from .protocol.config import Config, Deflate

@@ -13,10 +13,10 @@ from uuid import UUID
 import pytest
 from werkzeug.routing import BaseConverter, IntegerConverter, Map, PathConverter, ValidationError
 
-from windsock.core.app.converters import TEXT, check_converters, conversion
-from windsock.core.app.patterns import parse_path
-from windsock.core.app.routing import WEBSOCKET, Match, Route, RouteTable
-from windsock.core.app.values import Converter
+from windsock.core.app.routing.converters import TEXT, check_converters, conversion
+from windsock.core.app.routing.patterns import parse_path
+from windsock.core.app.routing.table import WEBSOCKET, Match, Route, RouteTable
+from windsock.core.app.routing.values import Converter
 
 HEX = "12345678-1234-1234-1234-123456789abc"
 NONE: Mapping[str, Any] = {}

@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from windsock.core import Query, Reject
-from windsock.core.app.parameters import Parameters, read_parameters
+from windsock.core.app.routing.parameters import Parameters, read_parameters
 
 if TYPE_CHECKING:
     from nowhere import Unknown

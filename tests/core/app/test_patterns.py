@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windsock.core.app.patterns import Placeholder, parse_host, parse_path, placeholder_names
+from windsock.core.app.routing.patterns import (
+    Placeholder,
+    parse_host,
+    parse_path,
+    placeholder_names,
+)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windsock.core.app.routing import HTTP_METHODS, WEBSOCKET, Match, NoMatch, Route, RouteTable
-from windsock.core.app.values import Converter
+from windsock.core.app.routing.table import (
+    HTTP_METHODS,
+    WEBSOCKET,
+    Match,
+    NoMatch,
+    Route,
+    RouteTable,
+)
+from windsock.core.app.routing.values import Converter
 
 WS = (WEBSOCKET,)
 GET = ("GET",)

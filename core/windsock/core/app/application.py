@@ -9,7 +9,6 @@ from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 from .codec import JSONCodec
-from .converters import Converters
 from .handlers import websocket_endpoint
 from .inspection import is_async_generator_function
 from .middleware import CallNext, Middleware, run_middleware
@@ -17,8 +16,9 @@ from .options import RouteOptions
 from .request import Request
 from .response import Reject, Response
 from .router import Handled, RouteData, Router, check_prefix
-from .routing import WEBSOCKET, NoMatch
-from .shapes import decode_path
+from .routing.converters import Converters
+from .routing.shapes import decode_path
+from .routing.table import WEBSOCKET, NoMatch
 from .websocket import WebSocket
 from .workers import Workers
 

@@ -9,9 +9,9 @@ from typing import Any, Final, cast
 
 from .blocking import BlockingWebSocket
 from .inspection import is_async_generator_function, is_coroutine_function, name_of
-from .parameters import Parameters, read_parameters
 from .request import Request
 from .response import Response
+from .routing.parameters import Parameters, read_parameters
 from .styles.four_arguments import FourArguments
 from .styles.generator import GeneratorHandler
 from .styles.plain import WebSocketRequest

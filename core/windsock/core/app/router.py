@@ -9,14 +9,14 @@ from typing import Any, ClassVar, Final, TypeVar
 from windsock.core.protocol.config import Deflate
 
 from .codec import MessageType
-from .converters import Converters
 from .handlers import Endpoint, http_endpoint, websocket_endpoint
 from .inspection import is_coroutine_function
 from .link import CatchDisconnect
 from .middleware import Middleware, check_middleware
 from .options import Limits, RouteOptions, route_options
-from .patterns import placeholder_names
-from .routing import WEBSOCKET, Route, RouteTable
+from .routing.converters import Converters
+from .routing.patterns import placeholder_names
+from .routing.table import WEBSOCKET, Route, RouteTable
 
 _WEBSOCKET_METHODS: Final = frozenset({WEBSOCKET, "WS"})
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from inspect import Parameter
 from typing import Any, Final, Protocol
 
-from .request import Query
-from .response import Reject
+from windsock.core.app.request import Query
+from windsock.core.app.response import Reject
+
 from .values import SCALARS, UNCONVERTIBLE, Scalar
 
 _SHOWN: Final = 60  # characters of a value that a response repeats

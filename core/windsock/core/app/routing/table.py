@@ -24,7 +24,7 @@ class Route:
     """A handler and what leads to it."""
 
     path: str
-    """The path pattern; see `windsock.core.app.patterns`."""
+    """The path pattern; see `windsock.core.app.routing.patterns`."""
     handler: Callable[..., Any]
     host: str | None = None
     """The host pattern, None for every host."""
