@@ -23,11 +23,10 @@ from wsproto.events import Ping as WsprotoPing
 from wsproto.events import Pong as WsprotoPong
 from wsproto.frame_protocol import CloseReason
 
+from .accelerator import apply_mask, decode_messages, encode_masked_message, encode_message
 from .config import Config
 from .deflate import BoundedDeflate, DeflateParameters, compressed_size_limit
 from .events import Ping
-from .fast_lane import decode_messages, encode_masked_message, encode_message
-from .masking import apply_mask
 
 # A payload is handed to wsproto in pieces of at most this size, so that its copies stay small.
 _PIECE: Final = 64 * 1024
@@ -324,11 +323,9 @@ class FrameEngine:
             key, payload = bytes(4), bytes(self._close_payload)
             if not self._client:
                 key, payload = payload[:4], payload[4:]
-            payload = apply_mask(payload, key)
-            if not payload:
-                if code == 1005:
-                    return CloseFrame(code, reason)
-            elif payload == struct.pack("!H", code) + reason.encode():
+            expected = b"" if code == 1005 else struct.pack("!H", code) + reason.encode()
+            # Without a whole key it was not masked, as it must have been.
+            if len(key) == 4 and apply_mask(payload, key) == expected:
                 return CloseFrame(code, reason)
         if self._deflate is not None and self._deflate.failure:
             reason = self._deflate.failure
