@@ -68,7 +68,7 @@ def decode_messages(
         if size < 0:
             break
         if size >= _SMALL:
-            found = _read_size(buffer, start, size)
+            found = read_size(buffer, start, size)
             if found is None:
                 break
             size, start = found
@@ -103,7 +103,7 @@ def decode_messages(
     return position, used
 
 
-def _read_size(buffer: bytes | bytearray, start: int, second: int) -> tuple[int, int] | None:
+def read_size(buffer: bytes | bytearray, start: int, second: int) -> tuple[int, int] | None:
     """The extended payload length (§5.2) at `start` and its end; None if it does not fit."""
     if second == _SMALL:
         size, end, least = int.from_bytes(buffer[start : start + 2], "big"), start + 2, _SMALL
