@@ -28,7 +28,7 @@ _MAX_EARLY_DATA: Final = 64 * 1024
 
 # How much a task that waits gets at a time, in lengths of messages with their overhead, where the
 # link takes turns: some hundred small messages, so that no peer keeps the others waiting for long.
-_TURN: Final = 16 * 1024
+_TURN: Final = 8 * 1024
 
 _OPEN: Final = State.OPEN
 _ENDING: Final = frozenset({State.DRAINING, State.CLOSED})
