@@ -248,7 +248,7 @@ def test_a_task_that_waits_gets_one_turn_at_a_time() -> None:
         channel.pump()
     turns.append(len(channel.inbox))
     assert sum(turns) == 1000
-    assert max(turns) == 100
+    assert max(turns) < 200
     assert channel.wants_data
 
 

@@ -43,6 +43,7 @@ class Channel(Generic[ConnectionT]):
     __slots__ = (
         "_early_data",
         "_inbox_size",
+        "_high_water",
         "_low_water",
         "config",
         "connection",
@@ -69,6 +70,7 @@ class Channel(Generic[ConnectionT]):
         self.waiting = 0
         """How many tasks wait for what comes next."""
         self._inbox_size = 0
+        self._high_water = config.inbox_high_water
         self._low_water = config.inbox_high_water // 2
         self.full = False
         """Whether reading is paused because too much is unread."""
@@ -82,6 +84,7 @@ class Channel(Generic[ConnectionT]):
         """Have other limits for a WebSocket that is not accepted yet."""
         cast(SupportsServing, self.connection).configure(config)
         self.config = config
+        self._high_water = config.inbox_high_water
         self._low_water = config.inbox_high_water // 2
 
     @property
@@ -127,7 +130,7 @@ class Channel(Generic[ConnectionT]):
         """
         take_messages, next_event = self.connection.take_messages, self.connection.next_event
         inbox = self.inbox
-        high_water = limit = self.config.inbox_high_water
+        high_water = limit = self._high_water
         if self.takes_turns and self.waiting:
             limit = min(limit, self._inbox_size + _TURN)
         self.more = False
@@ -157,6 +160,13 @@ class Channel(Generic[ConnectionT]):
             self.full = True
             self.connection.pause_reading()
         return news
+
+    def put(self, message: str | bytes) -> None:
+        """A message that somebody else has taken from the connection."""
+        self.inbox.append(message)
+        self._inbox_size += len(message) + MESSAGE_OVERHEAD
+        if self._inbox_size >= self._high_water:
+            self.pump()
 
     def take(self) -> str | bytes:
         """The oldest message. While the inbox is `full`, `make_room` is to be called after it."""

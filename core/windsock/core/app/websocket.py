@@ -349,7 +349,7 @@ class WebSocket:
         channel = self._channel
         channel.waiting += 1
         try:
-            if not channel.more and channel.pump():
+            if channel.connection.holds_end and channel.pump():
                 self._link.flush_soon()
                 self._link.wake()  # the others who wait may have waited for this
             else:
