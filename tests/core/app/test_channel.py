@@ -7,7 +7,9 @@ import pytest
 from tests.core.app.conftest import MakeWorld
 from tests.core.app.link import World
 from tests.core.helpers import CLOSE, PING, PONG, TEXT, close_payload, frame_from, head, request
-from windsock.core import App, Request, Response, State, WebSocket
+from tests.core.helpers import open_server as open_server_connection
+from windsock.core import App, Config, Request, Response, ServerConnection, State, WebSocket
+from windsock.core.app.channel import Channel
 from windsock.core.app.session import going_away
 from windsock.core.protocol.events import RequestRefused
 from windsock.core.protocol.frames import Role
@@ -220,3 +222,54 @@ def test_an_unsolicited_pong_tells_no_latency(world: World) -> None:
     world.peer_sends(frame_from(Role.CLIENT, PONG, b"1") + pong)
     pinging.result()
     assert ws.latency == 1
+
+
+# Turns
+
+
+def a_channel(messages: int, *, turns: bool, waiting: int) -> Channel[ServerConnection]:
+    """A channel of an open server that has been sent so many messages of 100 bytes at once."""
+    connection = open_server_connection()
+    channel: Channel[ServerConnection] = Channel(connection, Config())
+    channel.takes_turns = turns
+    channel.waiting = waiting
+    channel.receive_data(text(b"x" * 100) * messages, 0.0)
+    return channel
+
+
+def test_a_task_that_waits_gets_one_turn_at_a_time() -> None:
+    channel = a_channel(1000, turns=True, waiting=1)
+    turns = []
+    while channel.more:
+        assert not channel.wants_data
+        turns.append(len(channel.inbox))
+        while channel.inbox:
+            channel.take()
+        channel.pump()
+    turns.append(len(channel.inbox))
+    assert sum(turns) == 1000
+    assert max(turns) < 200
+    assert channel.wants_data
+
+
+@pytest.mark.parametrize(("turns", "waiting"), [(False, 1), (True, 0)])
+def test_no_turns_where_nobody_would_take_the_next_one(turns: bool, waiting: int) -> None:
+    channel = a_channel(1000, turns=turns, waiting=waiting)
+    assert len(channel.inbox) == 1000
+    assert not channel.more
+
+
+def test_what_is_left_of_a_turn_comes_at_once_when_nobody_waits_any_more() -> None:
+    channel = a_channel(1000, turns=True, waiting=1)
+    channel.waiting = 0
+    channel.pump()
+    assert len(channel.inbox) == 1000
+    assert not channel.more
+
+
+def test_a_full_inbox_is_no_turn() -> None:
+    channel = a_channel(10_000, turns=True, waiting=1)
+    while channel.more:
+        channel.pump()
+    assert channel.full
+    assert not channel.wants_data

@@ -12,9 +12,8 @@ from windsock.core import App, WebSocket
 
 from .running import RawPeer, dial, url
 
-# How many messages of the busy peer may pass in one round of everybody else: what is read at
-# once (256 kB), and what fits into an inbox, some times over.
-_MOST: Final = 100_000
+# How many messages of the busy peer may pass in one round of everybody else: some turns' worth.
+_MOST: Final = 1_000
 
 
 class Busy:

@@ -12,7 +12,7 @@ from .running import dial, reset, serving, url
 
 # How many messages of the busy peer may pass in one round of everybody else: what is read at
 # once, and what fits into an inbox, some times over.
-_MOST = 50_000
+_MOST = 1_000
 
 
 class Busy:

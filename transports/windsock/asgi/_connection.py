@@ -123,6 +123,29 @@ class HostedConnection:
             raise LocalProtocolError("a host server hands over events, not bytes")
         self._end_of_input(close_codes.ABNORMAL, "")
 
+    @property
+    def holds_end(self) -> bool:
+        """Never: see `next_event`."""
+        return False
+
+    def take_message(self, event: AsgiEvent) -> str | bytes | None:
+        """The message that an event of the host is, if it is one and there is nothing before it.
+
+        None where the event must be received in full.
+        """
+        if self.state is not _OPEN or self._input or self._events:
+            return None
+        if event["type"] != "websocket.receive":
+            return None
+        text = event.get("text")
+        # UTF-8 takes at most four bytes for a character.
+        if text is not None and len(text) * 4 <= self._max_message_size:
+            return str(text)
+        data: bytes | None = event.get("bytes")
+        if text is None and data is not None and len(data) <= self._max_message_size:
+            return bytes(data)
+        return None
+
     def take_messages(self, messages: deque[Any], room: int) -> int:
         """0: the host gives one message at a time, and `next_event` has it."""
         return 0

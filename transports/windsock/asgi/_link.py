@@ -104,7 +104,12 @@ class AsgiLink:
                 self._call_attendant()
             if event is None or self._news is not None:
                 self._tell()  # there is news, or another task that waits must read instead
-        if event is not None:
+        if event is None:
+            return
+        message = connection.take_message(event)
+        if message is not None:
+            self._channel.put(message)
+        else:
             connection.receive_event(event)
             self._channel.pump()
 

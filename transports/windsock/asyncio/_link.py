@@ -33,6 +33,7 @@ class AsyncioLink(asyncio.Protocol):
         connected: Callable[[AsyncioLink], None] | None = None,
     ) -> None:
         self.channel = channel
+        channel.takes_turns = True
         self._connection: Connection = channel.connection
         self._loop = loop
         self.now = loop.time
@@ -93,9 +94,17 @@ class AsyncioLink(asyncio.Protocol):
         if transport is not None and not self.channel.wants_data:
             transport.pause_reading()
         self.wake()
+        if self.channel.more:
+            self._loop.call_soon(self._take_turn)
         connection = self._connection
         if connection.pending_output or connection.deadline_moved:
             self.flush_soon()
+
+    def _take_turn(self) -> None:
+        self.channel.pump()
+        if self.channel.wants_data:
+            self.resume_reading()
+        self._after_input()
 
     # Link
 
@@ -148,6 +157,8 @@ class AsyncioLink(asyncio.Protocol):
 
     def _scheduled_flush(self) -> None:
         self._flush_scheduled = False
+        if self.channel.more:
+            self._loop.call_soon(self._take_turn)
         self._flush()
 
     def _flush(self) -> None:

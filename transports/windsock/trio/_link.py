@@ -62,6 +62,7 @@ class TrioLink:
         self, channel: Channel[Any], stream: SocketStream | AnyStream, attendant: Attendant
     ) -> None:
         self.channel = channel
+        channel.takes_turns = True
         self._connection: Connection = channel.connection
         self._stream = stream
         self._attendant = attendant
@@ -92,6 +93,9 @@ class TrioLink:
         self._flush()
         if news != self._news:
             await trio.lowlevel.checkpoint()
+        elif self.channel.more:
+            await trio.lowlevel.checkpoint()
+            self._take_turn()
         elif self._reader is _Reader.NOBODY and self._readable:
             await self._read_as_waiter()
         else:
@@ -117,6 +121,12 @@ class TrioLink:
                 self._lot.unpark_all()  # another task that waits must read instead
         if data is not None:
             self._feed(data)
+
+    def _take_turn(self) -> None:
+        """The next of what was read at once and not yet looked at."""
+        if self.channel.more:
+            self.channel.pump()
+            self.wake()
 
     def _feed(self, data: bytes) -> None:
         if not data:
@@ -163,11 +173,14 @@ class TrioLink:
     def flush_now(self) -> None:
         """The flush that was asked for with `flush_soon`."""
         self._flush_queued = False
+        if self.channel.more:
+            self.wake()  # whoever waits takes the next turn
         self._flush()
 
     def read_in_background(self) -> None:
         """Read in place of the handler until it waits itself."""
-        # What the handler's last read left: a Pong to be sent, an end that is held for it.
+        # What the handler's last read left: a Pong to be sent, an end that is held for it, a turn.
+        self._take_turn()
         self._flush()
         if self._reader is _Reader.NOBODY and self._readable:
             self._reader = _Reader.BACKGROUND

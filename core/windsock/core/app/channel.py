@@ -26,6 +26,10 @@ from .link import Link, SupportsServing, SupportsWebSocket
 # How much a peer may send ahead of the application's decision before it is no longer read.
 _MAX_EARLY_DATA: Final = 64 * 1024
 
+# How much a task that waits gets at a time, in lengths of messages with their overhead, where the
+# link takes turns: some hundred small messages, so that no peer keeps the others waiting for long.
+_TURN: Final = 8 * 1024
+
 _OPEN: Final = State.OPEN
 _ENDING: Final = frozenset({State.DRAINING, State.CLOSED})
 
@@ -39,6 +43,7 @@ class Channel(Generic[ConnectionT]):
     __slots__ = (
         "_early_data",
         "_inbox_size",
+        "_high_water",
         "_low_water",
         "config",
         "connection",
@@ -46,6 +51,8 @@ class Channel(Generic[ConnectionT]):
         "greeting",
         "inbox",
         "latency",
+        "more",
+        "takes_turns",
         "waiting",
     )
 
@@ -63,15 +70,21 @@ class Channel(Generic[ConnectionT]):
         self.waiting = 0
         """How many tasks wait for what comes next."""
         self._inbox_size = 0
+        self._high_water = config.inbox_high_water
         self._low_water = config.inbox_high_water // 2
         self.full = False
         """Whether reading is paused because too much is unread."""
+        self.takes_turns = False
+        """Set by a link that calls `pump` again in the scheduler's next pass if there is `more`."""
+        self.more = False
+        """Whether a turn is over and the rest waits for the next one."""
         self._early_data = 0
 
     def configure(self, config: Config) -> None:
         """Have other limits for a WebSocket that is not accepted yet."""
         cast(SupportsServing, self.connection).configure(config)
         self.config = config
+        self._high_water = config.inbox_high_water
         self._low_water = config.inbox_high_water // 2
 
     @property
@@ -97,7 +110,7 @@ class Channel(Generic[ConnectionT]):
         """Whether the transport should read from the peer."""
         state = self.connection.state
         if state is _OPEN:
-            return not self.full
+            return not (self.full or self.more)
         if state is State.DECIDING or state is State.RESPONDING:
             return self._early_data < _MAX_EARLY_DATA
         return state is not State.CLOSED  # from the end on, what comes is read and discarded
@@ -117,10 +130,13 @@ class Channel(Generic[ConnectionT]):
         """
         take_messages, next_event = self.connection.take_messages, self.connection.next_event
         inbox = self.inbox
-        high_water = self.config.inbox_high_water
+        high_water = limit = self._high_water
+        if self.takes_turns and self.waiting:
+            limit = min(limit, self._inbox_size + _TURN)
+        self.more = False
         news = False
-        while self._inbox_size < high_water or self.connection.state is not _OPEN:
-            used = take_messages(inbox, high_water - self._inbox_size)
+        while self._inbox_size < limit or self.connection.state is not _OPEN:
+            used = take_messages(inbox, limit - self._inbox_size)
             if used:
                 self._inbox_size += used
                 news = True
@@ -138,10 +154,19 @@ class Channel(Generic[ConnectionT]):
             elif not isinstance(event, (Closed, Ping)):
                 self.greeting = event
             news = True
-        if not self.full:
+        if self._inbox_size < high_water:
+            self.more = True
+        elif not self.full:
             self.full = True
             self.connection.pause_reading()
         return news
+
+    def put(self, message: str | bytes) -> None:
+        """A message that somebody else has taken from the connection."""
+        self.inbox.append(message)
+        self._inbox_size += len(message) + MESSAGE_OVERHEAD
+        if self._inbox_size >= self._high_water:
+            self.pump()
 
     def take(self) -> str | bytes:
         """The oldest message. While the inbox is `full`, `make_room` is to be called after it."""

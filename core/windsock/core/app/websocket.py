@@ -350,7 +350,7 @@ class WebSocket:
         channel = self._channel
         channel.waiting += 1
         try:
-            if channel.pump():
+            if channel.connection.holds_end and channel.pump():
                 self._link.flush_soon()
                 self._link.wake()  # the others who wait may have waited for this
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, fields
 from typing import cast
 
@@ -95,6 +96,8 @@ class Config:
                 raise ValueError(
                     f"Config.{field.name} must be finite and greater than 0, not {value!r}"
                 )
+            if value > sys.maxsize:
+                raise ValueError(f"Config.{field.name} must be at most {sys.maxsize}")
         if not _are_origins(self.origins):
             raise ValueError(
                 "Config.origins must be a tuple of origins such as "

@@ -175,6 +175,11 @@ class Connection(ABC):
                 return NEED_DATA  # the peer may still read what we sent last
             self._end_of_stream()
 
+    @property
+    def holds_end(self) -> bool:
+        """Whether `next_event` has held back the end and has it when it is asked without."""
+        return self._held is not None
+
     def take_messages(self, messages: deque[Any], room: int) -> int:
         """Append complete messages to `messages`, in place of as many calls of `next_event`.
 

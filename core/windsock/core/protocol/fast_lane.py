@@ -68,13 +68,10 @@ def decode_messages(
         if size < 0:
             break
         if size >= _SMALL:
-            # 64-bit lengths, and bytes that cannot be here, do not fit.
-            if size > _SMALL or position + 4 > available:
+            found = read_size(buffer, start, size)
+            if found is None:
                 break
-            size = buffer[start] << 8 | buffer[start + 1]
-            start += 2
-            if size < _SMALL:
-                break
+            size, start = found
         if size > max_message_size:
             break
         if masked:
@@ -104,6 +101,19 @@ def decode_messages(
             used += size + MESSAGE_OVERHEAD
         position = end
     return position, used
+
+
+def read_size(buffer: bytes | bytearray, start: int, second: int) -> tuple[int, int] | None:
+    """The extended payload length (§5.2) at `start` and its end; None if it does not fit."""
+    if second == _SMALL:
+        size, end, least = int.from_bytes(buffer[start : start + 2], "big"), start + 2, _SMALL
+    elif second == _SMALL + 1:
+        size, end, least = int.from_bytes(buffer[start : start + 8], "big"), start + 8, 1 << 16
+    else:
+        return None  # masked, where it must not be
+    if end > len(buffer) or not least <= size < 1 << 63:
+        return None
+    return size, end
 
 
 def encode_message(message: str | bytes) -> bytes:

@@ -1,9 +1,10 @@
 """Frames and messages (RFC 6455 §5, §6): wsproto's engine, guarded, with a lane around it.
 
 Everything goes through wsproto, but for two things. Limits are enforced here, at the frame's
-header, before wsproto sees the payload. And a complete unfragmented, uncompressed data frame at a
-frame boundary takes the *fast lane*: it is decoded (or encoded) directly. The lane is a shortcut,
-never a second opinion: whatever is not plainly right goes to wsproto, which then judges it.
+header, before wsproto sees the payload. And an unfragmented, uncompressed data frame at a frame
+boundary takes the *fast lane*: it is decoded (or encoded) directly, whole or as it comes. The lane
+is a shortcut, never a second opinion: whatever is not plainly right goes to wsproto, which then
+judges it.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from wsproto.events import Ping as WsprotoPing
 from wsproto.events import Pong as WsprotoPong
 from wsproto.frame_protocol import CloseReason
 
+from .accelerator import apply_mask, decode_messages, encode_masked_message, encode_message
 from .config import Config
 from .deflate import BoundedDeflate, DeflateParameters, compressed_size_limit
 from .events import Ping
-from .fast_lane import decode_messages, encode_masked_message, encode_message
-from .masking import apply_mask
+from .partial import PartialMessage, start_partial
 
 # A payload is handed to wsproto in pieces of at most this size, so that its copies stay small.
 _PIECE: Final = 64 * 1024
@@ -38,6 +39,8 @@ _COMPACT_FROM: Final = 64 * 1024
 
 # How much `next_event` has decoded ahead at the most, in lengths of messages with their overhead.
 _BATCH: Final = 64 * 1024
+
+NOT_UTF_8: Final = "text that is not UTF-8"
 
 _RSV1: Final = 0x40
 _TEXT: Final = 0x1
@@ -104,6 +107,7 @@ class FrameEngine:
         "_max_message_size",
         "_message_size",
         "_opcode",
+        "_partial",
         "_position",
         "_remaining",
         "_text_parts",
@@ -146,6 +150,8 @@ class FrameEngine:
         self._position = 0
         self._events: deque[FrameEvent] = deque()
         self._ended = False
+        # The message in the lane whose frame has not come whole yet.
+        self._partial: PartialMessage | None = None
         # The frame that is going through wsproto.
         self._header_forwarded = 0
         self._opcode = 0
@@ -199,11 +205,14 @@ class FrameEngine:
                 return event
             if self._ended:
                 return None
-            if self._remaining and not self._header_forwarded:
+            if self._partial is not None:
+                if not self._take_partial(self._partial):
+                    return None
+            elif self._remaining and not self._header_forwarded:
                 if not self._forward_payload():
                     return None
             else:
-                if self.take_messages(self._events, _BATCH):
+                if self.take_messages(self._events, _BATCH) or self._start_partial():
                     continue
                 if not self._forward_header():
                     return None
@@ -218,6 +227,7 @@ class FrameEngine:
             self.message_in_progress
             or self._header_forwarded
             or self._remaining
+            or self._partial is not None
             or self._events
             or not self._fast_lane
         ):
@@ -226,6 +236,36 @@ class FrameEngine:
             self._buffer, self._position, not self._client, self._max_message_size, messages, room
         )
         return used
+
+    def _start_partial(self) -> bool:
+        """Take the beginning of a message into the lane; whether it is one for it."""
+        if self.message_in_progress or self._header_forwarded or not self._fast_lane:
+            return False
+        found = start_partial(
+            self._buffer, self._position, not self._client, self._max_message_size
+        )
+        if found is None:
+            return False
+        self._partial, self._position = found
+        self.message_in_progress = True
+        return True
+
+    def _take_partial(self, partial: PartialMessage) -> bool:
+        """Take what is there of such a message; whether there was anything."""
+        end = self._position + min(partial.remaining, self.buffered)
+        with memoryview(self._buffer)[self._position : end] as data:
+            if not data and partial.remaining:
+                return False
+            self._position = end
+            try:
+                message = partial.feed(data)
+            except UnicodeDecodeError:
+                self._events.append(Violation(1007, NOT_UTF_8))
+                return True
+        if message is not None:
+            self._partial = None
+            self._finish_message(message)
+        return True
 
     def _forward_header(self) -> bool:
         """Pass what is there of a frame's header to wsproto; whether there was anything."""
@@ -324,16 +364,14 @@ class FrameEngine:
             key, payload = bytes(4), bytes(self._close_payload)
             if not self._client:
                 key, payload = payload[:4], payload[4:]
-            payload = apply_mask(payload, key)
-            if not payload:
-                if code == 1005:
-                    return CloseFrame(code, reason)
-            elif payload == struct.pack("!H", code) + reason.encode():
+            expected = b"" if code == 1005 else struct.pack("!H", code) + reason.encode()
+            # Without a whole key it was not masked, as it must have been.
+            if len(key) == 4 and apply_mask(payload, key) == expected:
                 return CloseFrame(code, reason)
         if self._deflate is not None and self._deflate.failure:
             reason = self._deflate.failure
         elif code == 1007:
-            reason = "text that is not UTF-8"  # where in it depends on how the stream was cut
+            reason = NOT_UTF_8  # where in it depends on how the stream was cut
         return Violation(code, reason)
 
     def _take_text(self, text: str, finished: bool) -> None:
@@ -367,6 +405,7 @@ class FrameEngine:
         self._events.clear()
         self._buffer = b""
         self._position = 0
+        self._partial = None
         self._text_parts = self._binary_parts = None
 
     # Sending

@@ -28,7 +28,7 @@ class Headers(Mapping[str, str]):
     `get_all` gives them apart, `items_as_sent` gives every line.
     """
 
-    __slots__ = ("_lines",)
+    __slots__ = ("_index", "_lines")
 
     def __init__(self, lines: Iterable[tuple[str, str]] | Mapping[str, str] = ()) -> None:
         pairs: Iterable[tuple[str, str]]
@@ -39,12 +39,19 @@ class Headers(Mapping[str, str]):
         else:
             pairs = lines
         self._lines: tuple[tuple[str, str], ...] = tuple(pairs)
+        self._index: dict[str, str | list[str]] | None = None
+
+    def _find(self, name: str) -> str | list[str] | None:
+        """The value of a field, or all where there are several."""
+        if self._index is None:
+            self._index = _index(self._lines)
+        return self._index.get(name.lower())
 
     def __getitem__(self, name: str) -> str:
-        values = self.get_all(name)
-        if not values:
+        found = self._find(name)
+        if found is None:
             raise KeyError(name)
-        return ", ".join(values)
+        return found if isinstance(found, str) else ", ".join(found)
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys(name.lower() for name, _ in self._lines))
@@ -53,19 +60,35 @@ class Headers(Mapping[str, str]):
         return len({name.lower() for name, _ in self._lines})
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and bool(self.get_all(name))
+        return isinstance(name, str) and self._find(name) is not None
 
     def __repr__(self) -> str:
         return f"Headers({list(self._lines)!r})"
 
     def get_all(self, name: str) -> list[str]:
         """Every value of the field `name`, in order."""
-        wanted = name.lower()
-        return [value for key, value in self._lines if key.lower() == wanted]
+        found = self._find(name)
+        if found is None:
+            return []
+        return [found] if isinstance(found, str) else list(found)
 
     def items_as_sent(self) -> tuple[tuple[str, str], ...]:
         """Every (name, value) line, in order, names in the casing they were sent in."""
         return self._lines
+
+
+def _index(lines: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
+    index: dict[str, str | list[str]] = {}
+    for name, value in lines:
+        key = name.lower()
+        before = index.get(key)
+        if before is None:
+            index[key] = value
+        elif isinstance(before, str):
+            index[key] = [before, value]
+        else:
+            before.append(value)
+    return index
 
 
 HeaderFields = Mapping[str, str] | Iterable[tuple[str, str]]

@@ -27,6 +27,8 @@ from .errors import LocalProtocolError
 class State(enum.Enum):
     """Where a connection stands."""
 
+    __hash__ = object.__hash__  # Enum's is written in Python, and the tables ask for many
+
     AWAITING_REQUEST = "awaiting request"
     DECIDING = "deciding"
     RESPONDING = "responding"
@@ -39,6 +41,8 @@ class State(enum.Enum):
 
 class Input(enum.Enum):
     """What can happen to a connection: the user's commands, the peer, time, the transport."""
+
+    __hash__ = object.__hash__  # as above
 
     ACCEPT = "accept"
     REJECT = "reject"
