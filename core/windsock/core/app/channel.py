@@ -42,8 +42,8 @@ class Channel(Generic[ConnectionT]):
 
     __slots__ = (
         "_early_data",
-        "_inbox_size",
         "_high_water",
+        "_inbox_size",
         "_low_water",
         "config",
         "connection",
