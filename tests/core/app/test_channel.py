@@ -273,3 +273,18 @@ def test_a_full_inbox_is_no_turn() -> None:
         channel.pump()
     assert channel.full
     assert not channel.wants_data
+
+
+def test_what_somebody_else_has_taken_counts_like_what_came_by_itself() -> None:
+    channel = a_channel(0, turns=False, waiting=0)
+    channel.put("first")
+    assert channel.take() == "first"
+    size = channel.config.inbox_high_water - 2 * OVERHEAD
+    channel.put(b"x" * size)
+    assert channel.wants_data
+    channel.put("last")
+    assert channel.full
+    assert not channel.wants_data
+    assert channel.take() == b"x" * size
+    assert channel.make_room(0.0)
+    assert channel.take() == "last"
