@@ -22,6 +22,7 @@ MODULES = [
     "windsock.core",
     "windsock.trio",
     "windsock.asyncio",
+    "windsock.threads",
     "windsock.twisted",
     "windsock.asgi",
 ]

@@ -18,6 +18,7 @@ from windsock.core import (
     Response,
     Router,
     WebSocketRequest,
+    route,
 )
 
 PASSWORD = "Bearer open sesame"
@@ -27,11 +28,13 @@ def make_app(seen: Observed) -> App:
     """The application; what its handlers see goes to `seen`."""
     app = App(routes=[("/from-data/<id>", ["WEBSOCKET"], show_id)])
 
-    @app.route("/stream", methods=["WEBSOCKET"])
+    @route("/stream", methods=["WEBSOCKET"])
     def stream(request: WebSocketRequest) -> None:
         with request.accept() as websocket:
             for number in range(3):
                 websocket.send(f"part {number}")
+
+    app.add(stream)
 
     @app.route("/echo/<name>", methods=["WEBSOCKET"])
     def echo(request: WebSocketRequest, name: str) -> None:

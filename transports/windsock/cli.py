@@ -65,7 +65,7 @@ class Transport(Protocol):
         """Serve until SIGINT or SIGTERM, then shut down gracefully and return.
 
         Args:
-            app: an App, or a coroutine function that takes every WebSocket.
+            app: an App, or a handler in any style that takes every WebSocket.
             host: name or address to listen on, None for every interface.
             port: 0 for any free one.
             unix: path of a Unix socket to listen on instead.

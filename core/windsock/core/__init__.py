@@ -5,6 +5,7 @@ from .app.blocking import BlockingWebSocket
 from .app.codec import JSONCodec, MessageType
 from .app.guards import AllowOrigins, BasicAuth, BearerToken, ConnectionLimit
 from .app.link import Capabilities
+from .app.marks import route
 from .app.middleware import Middleware, apply_middleware
 from .app.options import Limits
 from .app.request import Query, Request
@@ -102,6 +103,7 @@ __all__ = [
     "as_app",
     "four_arguments",
     "generator_handler",
+    "route",
     "ws_accept",
     "ws_close",
     "ws_send",

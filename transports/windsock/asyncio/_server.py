@@ -137,7 +137,7 @@ async def serve(
     """Serve `app` in the background while the context is open; leaving it shuts down gracefully.
 
     Args:
-        app: an App, or a coroutine function that takes every WebSocket.
+        app: an App, or a handler in any style that takes every WebSocket.
         host: name or address to listen on, None for every interface.
         port: 0 for any free port; see `Server.addresses`.
         unix: path of a Unix socket to listen on instead.

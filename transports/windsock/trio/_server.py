@@ -116,7 +116,7 @@ async def serve(
     """Serve `app` until cancelled, or until `Server.shutdown`.
 
     Args:
-        app: an App, or a coroutine function that takes every WebSocket.
+        app: an App, or a handler in any style that takes every WebSocket.
         host: name or address to listen on, None for every interface.
         port: 0 for any free port; see `Server.addresses`.
         unix: path of a Unix socket to listen on instead.

@@ -12,6 +12,7 @@ from .codec import MessageType
 from .handlers import Endpoint, http_endpoint, websocket_endpoint
 from .inspection import is_coroutine_function
 from .link import CatchDisconnect
+from .marks import marked_handlers
 from .middleware import Middleware, check_middleware
 from .options import Limits, RouteOptions, route_options
 from .routing.converters import Converters
@@ -172,6 +173,21 @@ class Router:
         name: str | None = getattr(function, "__name__", None)
         taken = name is not None and self._names.get(name, entry.path) != entry.path
         return None if taken else name
+
+    def add(self, target: object) -> None:
+        """Add the handler that `route` has marked, or all such methods of an object.
+
+        Raises:
+            TypeError: there is no mark.
+            TypeError, ValueError: a route cannot be added; the message shows it.
+        """
+        found = list(marked_handlers(target))
+        if not found:
+            hint = " of it" if isinstance(target, type) else ""
+            what = "an instance" if isinstance(target, type) else "@route(path, methods=[…])"
+            raise TypeError(f"{target!r} has no route: {what}{hint} is needed")
+        for marked, handler in found:
+            self.add_route(marked.path, marked.methods, handler, **marked.options)
 
     def include_router(self, router: Router, *, prefix: str = "") -> None:
         """Take over the routes of `router`, under a prefix, within its middleware and this one's.
