@@ -24,7 +24,7 @@ class ASGI:
     `WebSocket.capabilities`.
 
     Args:
-        app: an `App`, or a coroutine function that handles every WebSocket.
+        app: an `App`, or a handler in any style that takes every WebSocket.
         config: limits and timeouts. The host owns the frames, and with them `max_fragments`,
             `message_timeout`, `ping_*`, `write_*`, `max_head_size` and `compression`; the rest
             holds, `max_message_size` for messages that the host has read whole.
