@@ -45,11 +45,22 @@ class Servers:
             self._running[host, config] = self._stack.enter_context(HOSTS[host](config))
         return self._running[host, config]
 
+    def forget_applications(self) -> None:
+        """Let go of the applications of a test that is over, and of all that they hold."""
+        for running in self._running.values():
+            running.site.switchboard.forget()
+
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     with ExitStack() as stack:
         yield Servers(stack)
+
+
+@pytest.fixture(autouse=True)
+def _applications_are_forgotten(servers: Servers) -> Iterator[None]:
+    yield
+    servers.forget_applications()
 
 
 @pytest.fixture(params=HOSTS)

@@ -47,6 +47,10 @@ class Switchboard(App):
         self._apps[case] = app
         return case
 
+    def forget(self) -> None:
+        """Have no application any more."""
+        self._apps.clear()
+
     def _app_for(self, request: Request) -> App:
         try:
             return self._apps[request.headers.get(CASE, "")]
