@@ -267,6 +267,16 @@ def test_what_is_left_of_a_turn_comes_at_once_when_nobody_waits_any_more() -> No
     assert not channel.more
 
 
+def test_a_turn_has_a_few_messages_however_large() -> None:
+    connection = open_server_connection()
+    channel: Channel[ServerConnection] = Channel(connection, Config(inbox_high_water=1 << 20))
+    channel.takes_turns = True
+    channel.waiting = 1
+    channel.receive_data(text(b"x" * 20_000) * 20, 0.0)
+    assert channel.more
+    assert len(channel.inbox) == 8
+
+
 def test_a_full_inbox_is_no_turn() -> None:
     channel = a_channel(10_000, turns=True, waiting=1)
     while channel.more:

@@ -29,6 +29,8 @@ _MAX_EARLY_DATA: Final = 64 * 1024
 # How much a task that waits gets at a time, in lengths of messages with their overhead, where the
 # link takes turns: some hundred small messages, so that no peer keeps the others waiting for long.
 _TURN: Final = 8 * 1024
+# Large messages are few, and each is worth the scheduler's pass: a turn has at least so many.
+_FEW: Final = 8
 
 _OPEN: Final = State.OPEN
 _ENDING: Final = frozenset({State.DRAINING, State.CLOSED})
@@ -140,6 +142,8 @@ class Channel(Generic[ConnectionT]):
             if used:
                 self._inbox_size += used
                 news = True
+                if self._inbox_size >= limit and len(inbox) < _FEW:
+                    limit = min(high_water, self._inbox_size + _TURN)
                 continue
             # What was received before the end can still be answered before it.
             event = next_event(hold_end=bool(inbox) or not self.waiting)
