@@ -20,13 +20,13 @@ BENCH_LOCK := requirements-bench.txt
 .PHONY: help demo test coverage matrix sanitize conformance bench lint format types dist smoke lock clean
 
 help:
-	@echo "make demo [TRANSPORT=trio|asyncio] [PORT=8765]   the chat demo, in your browser"
+	@echo "make demo [TRANSPORT=trio|threads|…] [PORT=8765] the chat demo, in your browser"
 	@echo "make test                                        the whole test suite"
 	@echo "make coverage                                    the tests of the core, which cover all of it"
 	@echo "make matrix                                      the support matrix of the docs, anew"
 	@echo "make conformance [ARGS='--quick trio-server']    the Autobahn test suite"
 	@echo "make bench [ARGS='--quick']                      the benchmarks; --help says more"
-	@echo "make lint | format | types | dist | smoke        what .ci/run checks besides"
+	@echo "make lint | format | types | dist | smoke | sanitize   what .ci/run checks besides"
 	@echo "make lock                                        pin the development dependencies anew"
 	@echo "make clean                                       remove all that these made"
 
