@@ -123,6 +123,13 @@ class HostedConnection:
             raise LocalProtocolError("a host server hands over events, not bytes")
         self._end_of_input(close_codes.ABNORMAL, "")
 
+    def receive_messages(
+        self, data: bytes, now: float, messages: deque[Any], room: int
+    ) -> tuple[int, bool]:
+        """As `receive_data`."""
+        self.receive_data(data, now)
+        return 0, False
+
     @property
     def holds_end(self) -> bool:
         """Never: see `next_event`."""
@@ -347,8 +354,8 @@ class HostedConnection:
         self._queue({"type": f"{kind}.start", "status": status, "headers": fields})
         self._queue({"type": f"{kind}.body", "body": body}, len(body))
 
-    def send(self, message: Message) -> None:
-        """Send a complete message; raises as `ServerConnection.send` does."""
+    def send(self, message: Message) -> int:
+        """Send a complete message; returns and raises as `ServerConnection.send` does."""
         if self.state is not _OPEN:
             self._refuse_to_send(Input.SEND)
         if isinstance(message, str):
@@ -360,6 +367,7 @@ class HostedConnection:
             self._queue({"type": "websocket.send", "bytes": data}, len(data))
         else:
             raise TypeError(f"a message is str or bytes-like, not {type(message).__name__}")
+        return self.backlog
 
     def ping(self, payload: bytes | None, now: float) -> bytes:
         """Raises LocalProtocolError, or Disconnected where the WebSocket has ended."""

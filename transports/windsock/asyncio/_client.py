@@ -13,6 +13,7 @@ from windsock.core.app.client import client_channel, open_websocket
 from windsock.core.protocol.headers import HeaderFields
 from windsock.core.protocol.uri import parse_uri
 
+from ._flusher import Flusher
 from ._link import AsyncioLink
 
 
@@ -50,7 +51,7 @@ async def connect(
     channel = client_channel(
         parsed, subprotocols=subprotocols, headers=headers, config=config, now=loop.time()
     )
-    link = AsyncioLink(channel, loop)
+    link = AsyncioLink(channel, loop, Flusher(loop))
     context = (ssl_context or ssl.create_default_context()) if parsed.secure else None
     server_hostname = parsed.host if parsed.secure else None
     shutdown_timeout = config.close_timeout if parsed.secure else None

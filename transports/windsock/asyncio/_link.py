@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar, cast
 
 from windsock import _asyncio_threads
 from windsock.core import Capabilities, State
 from windsock.core.app.channel import Channel
 from windsock.core.protocol.connection import Connection
+
+from ._flusher import Flusher
 
 T = TypeVar("T")
 
@@ -30,18 +32,20 @@ class AsyncioLink(asyncio.Protocol):
         self,
         channel: Channel[Any],
         loop: asyncio.AbstractEventLoop,
+        flusher: Flusher,
         connected: Callable[[AsyncioLink], None] | None = None,
     ) -> None:
         self.channel = channel
         channel.takes_turns = True
         self._connection: Connection = channel.connection
         self._loop = loop
+        self._flusher = flusher
         self.now = loop.time
         self._connected = connected
         self._transport: asyncio.Transport | None = None
         self._write_high_water = channel.config.write_high_water
         self._waiters: list[asyncio.Future[None]] = []
-        self._flush_scheduled = False
+        self._flush_queued = False
         self._sending_shut = False
         self._writing_paused = False
         self._timer: asyncio.TimerHandle | None = None
@@ -59,8 +63,10 @@ class AsyncioLink(asyncio.Protocol):
             self._connected(self)
 
     def data_received(self, data: bytes) -> None:
-        self.channel.receive_data(data, self._loop.time())
-        self._after_input()
+        if self.channel.receive_data(data, self._loop.time()):
+            self.wake()
+        else:
+            self._after_input()
 
     def eof_received(self) -> bool:
         self.channel.receive_data(b"", self._loop.time())
@@ -111,16 +117,14 @@ class AsyncioLink(asyncio.Protocol):
     async def checkpoint(self) -> None:
         """asyncio delivers a cancellation at the next suspension: nothing to do."""
 
-    async def wait(self) -> None:
+    def wait(self) -> Awaitable[None]:
+        if self._waiters:  # drop those that were cancelled
+            self._waiters = [waiter for waiter in self._waiters if not waiter.done()]
         waiter = self._loop.create_future()
         self._waiters.append(waiter)
-        self._flush()
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            with contextlib.suppress(ValueError):  # `wake` has removed it already
-                self._waiters.remove(waiter)
-            raise
+        if self._flush_queued:
+            self._flush()
+        return waiter
 
     async def drain(self) -> None:
         self._flush()
@@ -130,9 +134,9 @@ class AsyncioLink(asyncio.Protocol):
             await self.wait()
 
     def flush_soon(self) -> None:
-        if not self._flush_scheduled:
-            self._flush_scheduled = True
-            self._loop.call_soon(self._scheduled_flush)
+        if not self._flush_queued:
+            self._flush_queued = True
+            self._flusher.flush_soon(self)
 
     def wake(self) -> None:
         if self._waiters:
@@ -155,8 +159,9 @@ class AsyncioLink(asyncio.Protocol):
 
     # Output and time
 
-    def _scheduled_flush(self) -> None:
-        self._flush_scheduled = False
+    def flush_now(self) -> None:
+        """For the flusher: the flush that was asked for with `flush_soon`."""
+        self._flush_queued = False
         if self.channel.more:
             self._loop.call_soon(self._take_turn)
         self._flush()

@@ -13,6 +13,7 @@ from windsock.core import App, Application, Config, as_app
 from windsock.core.app.address import Address, address_of
 from windsock.core.app.session import going_away, serve_connection, server_channel
 
+from ._flusher import Flusher
 from ._link import AsyncioLink
 
 
@@ -25,6 +26,7 @@ class Server:
         self._app = app
         self._config = config
         self._loop = loop
+        self._flusher = Flusher(loop)
         self._secure = secure
         self._listeners: list[asyncio.Server] = []
         self._sessions: dict[asyncio.Task[None], AsyncioLink] = {}
@@ -35,7 +37,7 @@ class Server:
 
     def _make_link(self) -> AsyncioLink:
         channel = server_channel(self._config, now=self._loop.time())
-        return AsyncioLink(channel, self._loop, self._connected)
+        return AsyncioLink(channel, self._loop, self._flusher, self._connected)
 
     def _connected(self, link: AsyncioLink) -> None:
         if self._stopping:

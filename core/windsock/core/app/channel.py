@@ -117,13 +117,34 @@ class Channel(Generic[ConnectionT]):
             return self._early_data < _MAX_EARLY_DATA
         return state is not State.CLOSED  # from the end on, what comes is read and discarded
 
-    def receive_data(self, data: bytes | None, now: float) -> None:
-        """What the peer sent, b"" or None for the end of its stream."""
-        state = self.connection.state
-        if data and (state is State.DECIDING or state is State.RESPONDING):
-            self._early_data += len(data)
-        self.connection.receive_data(data, now)
+    def receive_data(self, data: bytes | None, now: float) -> bool:
+        """What the peer sent, b"" or None for the end of its stream.
+
+        Returns whether it was nothing but messages, with room for more: whoever waits is to be
+        woken, and that is all.
+        """
+        connection = self.connection
+        state = connection.state
+        if state is _OPEN and data:
+            limit = self._limit()
+            used, alone = connection.receive_messages(
+                data, now, self.inbox, limit - self._inbox_size
+            )
+            self._inbox_size += used
+            if alone and self._inbox_size < limit and not self.more:
+                return True
+        else:
+            if data and (state is State.DECIDING or state is State.RESPONDING):
+                self._early_data += len(data)
+            connection.receive_data(data, now)
         self.pump()
+        return False
+
+    def _limit(self) -> int:
+        """How large the inbox may get now."""
+        if self.takes_turns and self.waiting:
+            return min(self._high_water, self._inbox_size + _TURN)
+        return self._high_water
 
     def pump(self) -> bool:
         """Pull what the connection has, until it needs data, a decision, or a reader.
@@ -132,9 +153,7 @@ class Channel(Generic[ConnectionT]):
         """
         take_messages, next_event = self.connection.take_messages, self.connection.next_event
         inbox = self.inbox
-        high_water = limit = self._high_water
-        if self.takes_turns and self.waiting:
-            limit = min(limit, self._inbox_size + _TURN)
+        high_water, limit = self._high_water, self._limit()
         self.more = False
         news = False
         while self._inbox_size < limit or self.connection.state is not _OPEN:

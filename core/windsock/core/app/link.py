@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -53,7 +53,7 @@ class Link(Protocol):
     async def checkpoint(self) -> None:
         """Let a pending cancellation happen; no task switch is needed."""
 
-    async def wait(self) -> None:
+    def wait(self) -> Awaitable[None]:
         """Write what is to be written, then suspend until the channel may have news.
 
         Returns after each batch of input, each deadline that was handled, and each `wake`; the
@@ -116,7 +116,10 @@ class SupportsWebSocket(Protocol):
     def receive_data(self, data: bytes | None, now: float) -> None: ...
     def next_event(self, *, hold_end: bool = False) -> Event | Status: ...
     def take_messages(self, messages: deque[Any], room: int) -> int: ...
-    def send(self, message: Message) -> None: ...
+    def receive_messages(
+        self, data: bytes, now: float, messages: deque[Any], room: int
+    ) -> tuple[int, bool]: ...
+    def send(self, message: Message) -> int: ...
     def ping(self, payload: bytes | None, now: float) -> bytes: ...
     def awaits_pong(self, payload: bytes) -> bool: ...
     def close(self, code: int, reason: str, now: float) -> None: ...

@@ -38,6 +38,7 @@ _UNSET: Final = _Unset()
 # Codes that end `async for` silently: the peer said goodbye in an orderly way.
 _ORDERLY: Final = frozenset({close_codes.NORMAL, close_codes.GOING_AWAY, close_codes.NO_STATUS})
 
+_OPEN: Final = State.OPEN
 _UNDECIDED: Final = State.DECIDING
 
 
@@ -292,21 +293,16 @@ class WebSocket:
             LocalProtocolError: not accepted yet.
             Disconnected: the WebSocket has ended and everything was received.
         """
-        try:
-            return await self._receive()
-        except Disconnected:
-            if default is _UNSET:
-                raise
-            return default
-
-    async def _receive(self) -> Any:
         if self._link.checkpoints:
             await self._link.checkpoint()
         if not self._channel.inbox:
-            await self._fill_inbox()
-        if self._receive_type is not None:
-            return self._take_as(self._receive_type)
-        return self._take()
+            try:
+                await self._fill_inbox()
+            except Disconnected:
+                if default is _UNSET:
+                    raise
+                return default
+        return self._take() if self._receive_type is None else self._take_as(self._receive_type)
 
     def _take_as(self, wanted: MessageType) -> Any:
         match wanted:
@@ -329,8 +325,10 @@ class WebSocket:
         return found
 
     async def _fill_inbox(self) -> None:
-        while not self._channel.inbox:
-            self._check_receiving()
+        channel = self._channel
+        while not channel.inbox:
+            if channel.connection.state is not _OPEN:
+                self._check_receiving()
             await self._wait()
 
     def _take(self) -> str | bytes:
@@ -409,12 +407,16 @@ class WebSocket:
 
     async def __anext__(self) -> Any:
         """Iteration ends silently on codes 1000, 1001 and 1005, else it raises Disconnected."""
-        try:
-            return await self._receive()
-        except Disconnected as disconnected:
-            if disconnected.code in _ORDERLY:
-                raise StopAsyncIteration from None
-            raise
+        if self._link.checkpoints:
+            await self._link.checkpoint()
+        if not self._channel.inbox:
+            try:
+                await self._fill_inbox()
+            except Disconnected as disconnected:
+                if disconnected.code in _ORDERLY:
+                    raise StopAsyncIteration from None
+                raise
+        return self._take() if self._receive_type is None else self._take_as(self._receive_type)
 
     async def send(self, data: Any) -> None:
         """Send a message: text from a str, binary from anything bytes-like.
@@ -457,10 +459,9 @@ class WebSocket:
 
     def _queue(self, data: Message) -> bool:
         """Have a message written soon; whether so much waits to be written that `send` waits."""
-        connection = self._channel.connection
-        connection.send(data)
+        backlog = self._channel.connection.send(data)
         self._link.flush_soon()
-        return connection.backlog >= self._send_high_water
+        return backlog >= self._send_high_water
 
     async def send_text(self, data: str) -> None:
         """Send a text message. Raises TypeError for anything but a str; else as `send`."""

@@ -190,6 +190,22 @@ class FrameEngine:
             self._position = 0
         self._buffer += data
 
+    def receive_messages(
+        self, data: bytes, messages: deque[Any], room: int
+    ) -> tuple[int, bool]:
+        """`receive_data` and `take_messages` in one.
+
+        Returns:
+            How much room the messages took, and whether there was nothing but them in `data`.
+        """
+        self.receive_data(data)
+        used = self.take_messages(messages, room)
+        if self._position < len(self._buffer):
+            return used, False
+        self._buffer = b""  # an idle connection keeps nothing of what it has read
+        self._position = 0
+        return used, used > 0
+
     @property
     def buffered(self) -> int:
         """How many received bytes have not been looked at."""
