@@ -164,7 +164,10 @@ class AsyncioLink(asyncio.Protocol):
         self._flush_queued = False
         if self.channel.more:
             self._loop.call_soon(self._take_turn)
-        self._flush()
+        connection = self._connection
+        # A handler that waits again has written already.
+        if connection.pending_output or connection.deadline_moved or connection.state is not _OPEN:
+            self._flush()
 
     def _flush(self) -> None:
         transport = self._transport

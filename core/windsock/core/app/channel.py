@@ -126,7 +126,9 @@ class Channel(Generic[ConnectionT]):
         connection = self.connection
         state = connection.state
         if state is _OPEN and data:
-            limit = self._limit()
+            limit = self._high_water
+            if self.waiting and self.takes_turns:
+                limit = min(limit, self._inbox_size + _TURN)
             used, alone = connection.receive_messages(
                 data, now, self.inbox, limit - self._inbox_size
             )
@@ -140,12 +142,6 @@ class Channel(Generic[ConnectionT]):
         self.pump()
         return False
 
-    def _limit(self) -> int:
-        """How large the inbox may get now."""
-        if self.takes_turns and self.waiting:
-            return min(self._high_water, self._inbox_size + _TURN)
-        return self._high_water
-
     def pump(self) -> bool:
         """Pull what the connection has, until it needs data, a decision, or a reader.
 
@@ -153,7 +149,9 @@ class Channel(Generic[ConnectionT]):
         """
         take_messages, next_event = self.connection.take_messages, self.connection.next_event
         inbox = self.inbox
-        high_water, limit = self._high_water, self._limit()
+        high_water = limit = self._high_water
+        if self.waiting and self.takes_turns:
+            limit = min(limit, self._inbox_size + _TURN)
         self.more = False
         news = False
         while self._inbox_size < limit or self.connection.state is not _OPEN:

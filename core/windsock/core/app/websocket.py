@@ -326,10 +326,16 @@ class WebSocket:
 
     async def _fill_inbox(self) -> None:
         channel = self._channel
-        while not channel.inbox:
-            if channel.connection.state is not _OPEN:
-                self._check_receiving()
-            await self._wait()
+        connection = channel.connection
+        channel.waiting += 1
+        try:
+            while not channel.inbox:
+                if connection.state is not _OPEN:
+                    self._check_receiving()
+                if not (connection.holds_end and self._see_held_end()):
+                    await self._link.wait()
+        finally:
+            channel.waiting -= 1
 
     def _take(self) -> str | bytes:
         channel = self._channel
@@ -348,13 +354,17 @@ class WebSocket:
         channel = self._channel
         channel.waiting += 1
         try:
-            if channel.connection.holds_end and channel.pump():
-                self._link.flush_soon()
-                self._link.wake()  # the others who wait may have waited for this
-            else:
+            if not (channel.connection.holds_end and self._see_held_end()):
                 await self._link.wait()
         finally:
             channel.waiting -= 1
+
+    def _see_held_end(self) -> bool:
+        if not self._channel.pump():
+            return False
+        self._link.flush_soon()
+        self._link.wake()  # the others who wait may have waited for this
+        return True
 
     def _check_receiving(self) -> None:
         if self._channel.ended or self._channel.connection.state is State.CLOSING:
@@ -435,10 +445,13 @@ class WebSocket:
         if self._send_type is not None:
             await self._send_as(self._send_type, data)
             return
-        if self._link.checkpoints:
-            await self._link.checkpoint()
-        if self._queue(data):
-            await self._link.drain()
+        link = self._link
+        if link.checkpoints:
+            await link.checkpoint()
+        backlog = self._channel.connection.send(data)
+        link.flush_soon()
+        if backlog >= self._send_high_water:
+            await link.drain()
 
     async def _send_as(self, wanted: MessageType, data: Any) -> None:
         match wanted:
@@ -454,14 +467,10 @@ class WebSocket:
     async def _send(self, data: Message) -> None:
         if self._link.checkpoints:
             await self._link.checkpoint()
-        if self._queue(data):
-            await self._link.drain()
-
-    def _queue(self, data: Message) -> bool:
-        """Have a message written soon; whether so much waits to be written that `send` waits."""
         backlog = self._channel.connection.send(data)
         self._link.flush_soon()
-        return backlog >= self._send_high_water
+        if backlog >= self._send_high_water:
+            await self._link.drain()
 
     async def send_text(self, data: str) -> None:
         """Send a text message. Raises TypeError for anything but a str; else as `send`."""

@@ -311,10 +311,10 @@ class Connection(ABC):
         """
         if self.state is not _OPEN:
             self._refuse_to_send(Input.SEND)
-        if isinstance(message, (bytearray, memoryview)):
+        if not isinstance(message, (str, bytes)):
+            if not isinstance(message, (bytearray, memoryview)):
+                raise TypeError(f"a message is str or bytes-like, not {type(message).__name__}")
             message = bytes(message)
-        elif not isinstance(message, (str, bytes)):
-            raise TypeError(f"a message is str or bytes-like, not {type(message).__name__}")
         try:
             data = self._encode_message(message)
         except UnicodeEncodeError as error:
