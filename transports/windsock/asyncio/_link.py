@@ -139,11 +139,11 @@ class AsyncioLink(asyncio.Protocol):
             self._flusher.flush_soon(self)
 
     def wake(self) -> None:
-        if self._waiters:
-            waiters, self._waiters = self._waiters, []
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
+        waiters = self._waiters
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        waiters.clear()
 
     def resume_reading(self) -> None:
         if self._transport is not None and not self._transport.is_closing():

@@ -126,14 +126,12 @@ class Channel(Generic[ConnectionT]):
         connection = self.connection
         state = connection.state
         if state is _OPEN and data:
-            limit = self._high_water
-            if self.waiting and self.takes_turns:
-                limit = min(limit, self._inbox_size + _TURN)
-            used, alone = connection.receive_messages(
-                data, now, self.inbox, limit - self._inbox_size
-            )
+            room = self._high_water - self._inbox_size
+            if room > _TURN and self.waiting and self.takes_turns:
+                room = _TURN
+            used, alone = connection.receive_messages(data, now, self.inbox, room)
             self._inbox_size += used
-            if alone and self._inbox_size < limit and not self.more:
+            if alone and used < room and not self.more:
                 return True
         else:
             if data and (state is State.DECIDING or state is State.RESPONDING):

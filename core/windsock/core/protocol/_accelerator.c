@@ -127,12 +127,27 @@ payload_size(const unsigned char *at, Py_ssize_t available, int masked, int64_t 
     return size > limit ? -1 : size;
 }
 
+static PyObject *
+pair(Py_ssize_t first, Py_ssize_t second)
+{
+    PyObject *found = PyTuple_New(2);
+
+    if (found == NULL)
+        return NULL;
+    if (PyTuple_SetItem(found, 0, PyLong_FromSsize_t(first)) < 0 ||
+        PyTuple_SetItem(found, 1, PyLong_FromSsize_t(second)) < 0 || PyErr_Occurred()) {
+        Py_DECREF(found);
+        return NULL;
+    }
+    return found;
+}
+
 PyDoc_STRVAR(decode_messages_doc,
              "decode_messages(buffer, position, masked, max_message_size, messages, room, /)\n--\n\n"
              "See fast_lane.decode_messages.");
 
 static PyObject *
-decode_messages(PyObject *Py_UNUSED(module), PyObject *args)
+decode_messages(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
     Py_buffer buffer;
     Py_ssize_t position, used = 0, room;
@@ -140,8 +155,16 @@ decode_messages(PyObject *Py_UNUSED(module), PyObject *args)
     long long limit;
     PyObject *messages, *message, *only = NULL, *list = NULL, *done;
 
-    if (!PyArg_ParseTuple(args, "y*npLOn:decode_messages", &buffer, &position, &masked, &limit,
-                          &messages, &room))
+    if (count != 6) {
+        PyErr_Format(PyExc_TypeError, "decode_messages takes 6 arguments, not %zd", count);
+        return NULL;
+    }
+    position = PyLong_AsSsize_t(args[1]);
+    masked = PyObject_IsTrue(args[2]);
+    limit = PyLong_AsLongLong(args[3]);
+    messages = args[4];
+    room = PyLong_AsSsize_t(args[5]);
+    if (PyErr_Occurred() || PyObject_GetBuffer(args[0], &buffer, PyBUF_SIMPLE) < 0)
         return NULL;
     while (used < room && position >= 0 && position < buffer.len) {
         const unsigned char *at = (const unsigned char *)buffer.buf + position, *key = NULL;
@@ -195,7 +218,7 @@ decode_messages(PyObject *Py_UNUSED(module), PyObject *args)
             return NULL;
         Py_DECREF(done);
     }
-    return Py_BuildValue("nn", position, used);
+    return pair(position, used);
 
 failed:
     PyBuffer_Release(&buffer);
@@ -318,7 +341,8 @@ forget_keys(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 
 static PyMethodDef methods[] = {
     {"apply_mask", apply_mask, METH_VARARGS, apply_mask_doc},
-    {"decode_messages", decode_messages, METH_VARARGS, decode_messages_doc},
+    {"decode_messages", (PyCFunction)(void (*)(void))decode_messages, METH_FASTCALL,
+     decode_messages_doc},
     {"encode_message", encode_message, METH_O, encode_message_doc},
     {"encode_masked_message", encode_masked_message, METH_O, encode_masked_message_doc},
     {"forget_keys", forget_keys, METH_NOARGS, forget_keys_doc},

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from . import close_codes
+from .accelerator import decode_messages
 from .close_codes import check_close
 from .config import Config
 from .deflate import DeflateParameters
@@ -44,6 +45,7 @@ _MAX_HOLD: Final = 0.25
 Message = str | bytes | bytearray | memoryview
 
 _OPEN: Final = State.OPEN  # looking a member up in its class takes longer
+_SERVER: Final = Role.SERVER
 _AWAITING: Final = frozenset({State.AWAITING_REQUEST, State.AWAITING_RESPONSE})
 
 
@@ -51,6 +53,7 @@ class Connection(ABC):
     """What both roles share: everything from the moment the WebSocket is open."""
 
     __slots__ = (
+        "_at_rest",
         "_closing_since",
         "_config",
         "_encode_message",
@@ -98,6 +101,7 @@ class Connection(ABC):
         self._out: list[bytes] = []
         self._events: deque[Event] = deque()
         self._frames: FrameEngine | None = None
+        self._at_rest = False  # whether the next byte begins a frame, and nothing else is going on
         self._encode_message: Callable[[str | bytes], bytes]
         self._keepalive = Keepalive(config.ping_interval, config.ping_timeout, now)
         self._now = self._opened_at = now
@@ -121,6 +125,7 @@ class Connection(ABC):
         Never raises on what a peer can send: what is wrong with it comes out as events.
         """
         self._now = now
+        self._at_rest = False
         if self._eof:
             return
         if not data:
@@ -165,6 +170,13 @@ class Connection(ABC):
                         return event
                     continue
                 self._note_message_progress()
+                self._at_rest = (
+                    self.state is _OPEN
+                    and not self._eof
+                    and self._held is None
+                    and self._frames.at_rest
+                    and not self._keepalive.awaits
+                )
             elif self.state in _AWAITING and self._advance_handshake():
                 continue
             if self.state is State.RESPONDING or (self.state is State.DECIDING and not self._eof):
@@ -207,18 +219,16 @@ class Connection(ABC):
             How much room the messages took, and whether that was all: nothing else was received,
             nothing is left to be seen by `next_event`, and `deadline` has not come nearer.
         """
-        if self.state is not _OPEN or not data or self._eof or self._events or self._held:
+        if not self._at_rest or not data:
             self.receive_data(data, now)
             return 0, False
-        assert self._frames is not None
-        self._now = now
-        awaited = self._keepalive.received(now)
-        used, alone = self._frames.receive_messages(data, messages, room)
-        if awaited:
-            self.deadline_moved = True
-        elif alone:
-            self._message_since = None
+        self._now = self._keepalive.last_received = now
+        position, used = decode_messages(
+            data, 0, self._role is _SERVER, self._config.max_message_size, messages, room
+        )
+        if position == len(data):
             return used, True
+        self.receive_data(data[position:], now)
         return used, False
 
     def _take_frame_event(self, found: FrameEvent) -> Event | None:
@@ -534,6 +544,7 @@ class Connection(ABC):
         if self._held_since is not None and now >= self._held_since + _MAX_HOLD:
             self._release()
         elif due is Due.PING:
+            self._at_rest = False  # whatever comes next answers it
             self._queue(self._frames.encode_ping(self._keepalive.keepalive_ping(now)))
         elif due is Due.FAIL and self._reading_paused:
             self._keepalive.received(now)  # an answer could not have been seen
@@ -547,6 +558,7 @@ class Connection(ABC):
     def _advance(self, given: Input) -> None:
         self.state = transition(self._table, self.state, given)
         self.deadline_moved = True
+        self._at_rest = False
 
     def _queue(self, data: bytes) -> None:
         self._out.append(data)

@@ -190,21 +190,17 @@ class FrameEngine:
             self._position = 0
         self._buffer += data
 
-    def receive_messages(
-        self, data: bytes, messages: deque[Any], room: int
-    ) -> tuple[int, bool]:
-        """`receive_data` and `take_messages` in one.
-
-        Returns:
-            How much room the messages took, and whether there was nothing but them in `data`.
-        """
-        self.receive_data(data)
-        used = self.take_messages(messages, room)
-        if self._position < len(self._buffer):
-            return used, False
-        self._buffer = b""  # an idle connection keeps nothing of what it has read
-        self._position = 0
-        return used, used > 0
+    @property
+    def at_rest(self) -> bool:
+        """Whether all that came was seen, up to the end of a message, and the lane is open."""
+        return self._fast_lane and not (
+            self.message_in_progress
+            or self._header_forwarded
+            or self._remaining
+            or self._events
+            or self._ended
+            or self.buffered
+        )
 
     @property
     def buffered(self) -> int:

@@ -26,17 +26,18 @@ class Keepalive:
 
     __slots__ = (
         "_interval",
-        "_last_received",
         "_own_ping",
         "_pinged_at",
         "_timeout",
         "_unanswered",
+        "last_received",
     )
 
     def __init__(self, interval: float, timeout: float, now: float) -> None:
         self._interval = interval
         self._timeout = timeout
-        self._last_received = now
+        self.last_received = now
+        """When something arrived last."""
         self._pinged_at: float | None = None
         self._own_ping: bytes | None = None
         self._unanswered: OrderedDict[bytes, float] = OrderedDict()
@@ -46,16 +47,21 @@ class Keepalive:
 
         Returns whether that was awaited, so that `deadline` may be nearer now.
         """
-        self._last_received = now
+        self.last_received = now
         awaited = self._pinged_at is not None
         self._pinged_at = None
         return awaited
+
+    @property
+    def awaits(self) -> bool:
+        """Whether a Ping was sent because of silence, which is to be broken."""
+        return self._pinged_at is not None
 
     def deadline(self) -> float:
         """When `due` will have something to say, unless something arrives before."""
         if self._pinged_at is not None:
             return self._pinged_at + self._timeout
-        return self._last_received + self._interval
+        return self.last_received + self._interval
 
     def due(self, now: float) -> Due | None:
         """What silence calls for at `now`."""
