@@ -39,7 +39,6 @@ _UNSET: Final = _Unset()
 _ORDERLY: Final = frozenset({close_codes.NORMAL, close_codes.GOING_AWAY, close_codes.NO_STATUS})
 
 _OPEN: Final = State.OPEN
-_UNDECIDED: Final = State.DECIDING
 
 
 class WebSocket:
@@ -331,7 +330,7 @@ class WebSocket:
         try:
             while not channel.inbox:
                 if connection.state is not _OPEN:
-                    self._check_receiving()
+                    self._refuse_to_receive()
                 if not (connection.holds_end and self._see_held_end()):
                     await self._link.wait()
         finally:
@@ -366,13 +365,12 @@ class WebSocket:
         self._link.wake()  # the others who wait may have waited for this
         return True
 
-    def _check_receiving(self) -> None:
+    def _refuse_to_receive(self) -> NoReturn:
         if self._channel.ended or self._channel.connection.state is State.CLOSING:
             raise self._channel.connection.disconnected()
-        if self._channel.connection.state is _UNDECIDED:
-            raise LocalProtocolError(
-                "cannot receive while the connection is deciding; allowed now: accept, reject"
-            )
+        raise LocalProtocolError(
+            "cannot receive while the connection is deciding; allowed now: accept, reject"
+        )
 
     async def receive_text(self) -> str:
         """The next message, which must be text.
