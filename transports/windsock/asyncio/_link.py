@@ -100,10 +100,8 @@ class AsyncioLink(asyncio.Protocol):
         if transport is not None and not self.channel.wants_data:
             transport.pause_reading()
         self.wake()
-        if self.channel.more:
-            self._loop.call_soon(self._take_turn)
         connection = self._connection
-        if connection.pending_output or connection.deadline_moved:
+        if self.channel.more or connection.pending_output or connection.deadline_moved:
             self.flush_soon()
 
     def _take_turn(self) -> None:
@@ -160,10 +158,10 @@ class AsyncioLink(asyncio.Protocol):
     # Output and time
 
     def flush_now(self) -> None:
-        """For the flusher: the flush that was asked for with `flush_soon`."""
+        """For the flusher: the flush that was asked for with `flush_soon`, and the next turn."""
         self._flush_queued = False
         if self.channel.more:
-            self._loop.call_soon(self._take_turn)
+            self._take_turn()
         connection = self._connection
         # A handler that waits again has written already.
         if connection.pending_output or connection.deadline_moved or connection.state is not _OPEN:
