@@ -7,6 +7,7 @@ echoes. All are past their opening handshake, without extensions.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.machinery import ExtensionFileLoader
@@ -23,6 +24,8 @@ from windsock.core import Config, ServerConnection
 from windsock.core.protocol.frames import FrameEngine, Role
 
 Echo = Callable[[bytes], bytes]
+
+_ROOM: Final = 1 << 20  # for as much as a read can bring
 
 _REQUEST: Final = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -71,13 +74,13 @@ CASES: Final = {
 def windsock_frames() -> Echo:
     """windsock's frame engine: the counterpart of wsproto's Connection."""
     engine = FrameEngine(Role.SERVER, Config())
+    messages: deque[str | bytes] = deque()
 
     def echo(data: bytes) -> bytes:
         engine.receive_data(data)
-        out: list[bytes] = []
-        while (message := engine.next_event()) is not None:
-            assert isinstance(message, (str, bytes))
-            out.append(engine.encode_message(message))
+        engine.take_messages(messages, _ROOM)  # as all transports do, before `next_event`
+        out = [engine.encode_message(message) for message in messages]
+        messages.clear()
         return b"".join(out)
 
     return echo
@@ -90,11 +93,13 @@ def windsock_connection() -> Echo:
     connection.next_event()
     connection.accept(now=0.0)
     connection.data_to_send()
+    connection.next_event()
+    messages: deque[str | bytes] = deque()
 
     def echo(data: bytes) -> bytes:
-        connection.receive_data(data, 1.0)
-        while isinstance(message := connection.next_event(), (str, bytes)):
-            connection.send(message)
+        connection.receive_messages(data, 1.0, messages, _ROOM)  # as all transports do
+        while messages:
+            connection.send(messages.popleft())
         return connection.data_to_send()
 
     return echo
