@@ -25,6 +25,7 @@ other commands:
   python -m benchmarks compare A.json B.json    two runs side by side
   python -m benchmarks floors [RUN.json]        what was promised, and what a run shows
                                                 (the newest, where none is named)
+  python -m benchmarks publish RUN.json         have docs/performance.md show that run
   python -m benchmarks list                     all servers and scenarios
 """
 _CONNECTION_KIB = 64
@@ -45,9 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(floors.report(results.read(path)))
             case ["floors", path]:
                 print(floors.report(results.read(Path(path))))
+            case ["publish", path]:
+                results.read(Path(path)).condensed().save(results.PUBLISHED)
+                print(f"{results.PUBLISHED} is new: python docs/generate.py writes the page")
             case ["list"]:
                 _list()
-            case ["compare" | "floors" | "list", *_]:
+            case ["compare" | "floors" | "list" | "publish", *_]:
                 _parser().error(f"wrong arguments for {words[0]}; see --help")
             case _:
                 return _run(_parser().parse_args(words), words)

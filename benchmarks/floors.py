@@ -219,14 +219,14 @@ FLOORS: Final = tuple(_floors())
 """All that was promised, row by row."""
 
 
-def report(run: Run) -> str:
-    """Each row with its figure, floor, aim and verdict; misses are named as such."""
-    rows = [["figure", "measured", "floor", "aim", "verdict", "from"]]
-    verdicts: list[str] = []
+HEADING: Final = ("figure", "measured", "floor", "aim", "verdict", "from")
+
+
+def judged(run: Run) -> list[list[str]]:
+    """Each row with its figure, floor, aim, verdict, and where it comes from, below `HEADING`."""
+    rows: list[list[str]] = []
     for row in FLOORS:
         figure = row.measure(run)
-        verdict = row.judge(figure)
-        verdicts.append(verdict)
         sign = "≥" if row.higher_is_better else "≤"
         rows.append(
             [
@@ -234,10 +234,17 @@ def report(run: Run) -> str:
                 "–" if figure is None else f"{figure.value:.2f}{row.unit}",
                 f"{sign} {row.floor:g}{row.unit}",
                 f"{sign} {row.aim:g}{row.unit}",
-                verdict,
+                row.judge(figure),
                 "" if figure is None else figure.remark,
             ]
         )
+    return rows
+
+
+def report(run: Run) -> str:
+    """All rows; misses are named as such."""
+    rows = judged(run)
+    verdicts = [row[4] for row in rows]
     counts = ", ".join(
         f"{verdicts.count(verdict)} {meaning}"
         for verdict, meaning in (
@@ -248,4 +255,4 @@ def report(run: Run) -> str:
         )
     )
     heading = f"{run.date}, {run.rounds} rounds of {run.seconds:g} s: {run.command}"
-    return f"{heading}\n\n{table(rows)}\n\n{counts}"
+    return f"{heading}\n\n{table([HEADING, *rows])}\n\n{counts}"

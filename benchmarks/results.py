@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -12,6 +12,10 @@ from .load import CLIENT_BOUND
 
 FORMAT: Final = 1
 DIRECTORY: Final = Path(__file__).with_name("results")
+_COUNTS: Final = {"seconds", "messages", "handshakes", "flood_messages", "broadcasts"}
+"""Details that say nothing but what a figure was computed from."""
+PUBLISHED: Final = Path(__file__).parents[1] / "docs" / "performance.json"
+"""The run that the documentation shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,13 @@ class Result:
         """The median of one of the other figures."""
         found = [m.details[name] for m in self.measurements if name in m.details]
         return median(found) if found else None
+
+    def condensed(self) -> Measurement:
+        """The medians of all rounds as one."""
+        assert self.value is not None
+        names = dict.fromkeys(name for m in self.measurements for name in m.details)
+        details = {name: self.detail(name) or 0.0 for name in names if name not in _COUNTS}
+        return Measurement(round(self.value, 3), details)
 
     @property
     def client_bound(self) -> bool:
@@ -97,25 +108,35 @@ class Run:
             "versions": self.versions,
             "skipped": self.skipped,
             "core": self.core,
-            "results": [
-                {
-                    "server": result.server,
-                    "scenario": result.scenario,
-                    "unit": result.unit,
-                    "higher is better": result.higher_is_better,
-                    "median": result.value,
-                    "client bound": result.client_bound,
-                    "error": result.error,
-                    "rounds": [
-                        {"value": m.value, **{key: round(v, 4) for key, v in m.details.items()}}
-                        for m in result.measurements
-                    ],
-                }
-                for result in self.results
-            ],
         }
+        head = json.dumps(document, indent=1, ensure_ascii=False).removesuffix("\n}")
+        results = ",\n".join(f"  {json.dumps(_document(result))}" for result in self.results)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        path.write_text(f'{head},\n "results": [\n{results}\n ]\n}}\n', "utf-8")
+
+    def condensed(self) -> Run:
+        """The same with medians in place of rounds: what is worth keeping with the project."""
+        results = [
+            replace(result, measurements=[result.condensed()] if result.measurements else [])
+            for result in self.results
+        ]
+        return replace(self, results=results)
+
+
+def _document(result: Result) -> dict[str, Any]:
+    return {
+        "server": result.server,
+        "scenario": result.scenario,
+        "unit": result.unit,
+        "higher is better": result.higher_is_better,
+        "median": result.value,
+        "client bound": result.client_bound,
+        "error": result.error,
+        "rounds": [
+            {"value": m.value, **{key: round(v, 4) for key, v in m.details.items()}}
+            for m in result.measurements
+        ],
+    }
 
 
 def read(path: Path) -> Run:

@@ -13,10 +13,13 @@ import json
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from benchmarks.results import Run
 
 DOCS: Final = Path(__file__).parent
 ROOT: Final = DOCS.parent
@@ -326,11 +329,62 @@ def _cell(found: dict[str, Any] | None, notes: _Notes) -> str:
     return notes.mark(f"Not tried: {'; '.join(found['skipped'])}.")
 
 
+# What the benchmarks have measured
+
+
+def measured(part: str, *scenarios: str) -> str:
+    """Of the published run: where it was made, what was promised, or the figures of scenarios."""
+    from benchmarks import floors, results
+
+    run = results.read(results.PUBLISHED)
+    match part:
+        case "setup":
+            lines = [f"- {run.date}: `{run.command}`, {run.rounds} rounds of {run.seconds:g} s"]
+            lines += [f"- {key}: {value}" for key, value in run.machine.items()]
+            lines.append("- " + ", ".join(f"{name} {it}" for name, it in run.versions.items()))
+            lines += [f"- left out: {name}: {reason}" for name, reason in run.skipped.items()]
+            return "\n".join(lines)
+        case "promises":
+            return _markdown([floors.HEADING, *floors.judged(run)])
+        case "core":
+            cases = list(dict.fromkeys(key.partition("/")[2] for key in run.core))
+            names = dict.fromkeys(key.partition("/")[0] for key in run.core)
+            rows = [
+                [name, *(f"{run.core[f'{name}/{case}']:.2f}" for case in cases)] for name in names
+            ]
+            return _markdown([["µs", *cases], *rows])
+        case _:  # "figures"
+            return _figures(run, scenarios)
+
+
+def _figures(run: Run, scenarios: Sequence[str]) -> str:
+    from benchmarks.table import number
+
+    rows = [["", *scenarios]]
+    for server in dict.fromkeys(result.server for result in run.results):
+        results = [run.find(server, scenario) for scenario in scenarios]
+        cells = [
+            "" if result is None or result.value is None
+            else number(result.value) + (" ᶜ" if result.client_bound else "")
+            for result in results
+        ]  # fmt: skip
+        if any(cells):
+            rows.append([f"`{server}`", *cells])
+    return _markdown(rows)
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    lines.insert(1, "|" + "---|" * len(rows[0]))
+    return "\n".join(lines)
+
+
 PARTS: Final[dict[str, Callable[..., str]]] = {
     "states": states,
     "settings": settings,
     "api": api,
     "matrix": matrix,
+    "measured": measured,
 }
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import charts, floors, report
+from benchmarks import charts, floors, report, results
 from benchmarks.__main__ import main
 from benchmarks.load import LoadGenerator
 from benchmarks.results import Measurement, Result, Run, read
@@ -199,3 +199,18 @@ def test_mistakes_on_the_command_line(
     assert "no {port}" in capsys.readouterr().err
     assert main(["floors", str(tmp_path / "absent.json")]) == 1
     assert "absent.json" in capsys.readouterr().err
+
+
+def test_a_published_run_has_the_medians_of_the_rounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = a_run(windsock_trio__1x1x32B=3, raw_trio__1x1x32B=4)
+    run.save(tmp_path / "run.json")
+    published = tmp_path / "published.json"
+    monkeypatch.setattr(results, "PUBLISHED", published)
+    assert main(["publish", str(tmp_path / "run.json")]) == 0
+    assert "docs/generate.py" in capsys.readouterr().out
+    found = read(published)
+    assert floors.judged(found) == floors.judged(run)
+    assert [len(result.measurements) for result in found.results] == [1, 1]
+    assert found.results[0].client_bound is run.results[0].client_bound
