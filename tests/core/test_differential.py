@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.core.helpers import (
+    BINARY,
     CONT,
     MASK,
     TEXT,
@@ -20,6 +21,7 @@ from tests.core.helpers import (
     byte_by_byte,
     feed_frames,
     frame,
+    in_pieces,
     parse_frames,
 )
 from windsock.core.protocol.config import Config, Deflate
@@ -34,12 +36,21 @@ from windsock.core.protocol.frames import (
 CONFIG = Config(max_message_size=400, max_fragments=4, compression=Deflate())
 PARAMETERS = [None, DeflateParameters(), DeflateParameters(True, True, 9, 9)]
 
+# A block of 4 stored bytes, which are those of the tail (RFC 7692 §7.2.2).
+STORED = b"\x00\x04\x00\xfb\xff"
+
 PAYLOADS = st.one_of(
     st.binary(max_size=20),
     st.text(max_size=20).map(str.encode),
     st.sampled_from([124, 125, 126, 127, 399, 400, 401, 1000]).map(bytes),
     st.sampled_from(
-        [b"\xf2\x48\xcd\xc9\xc9\x07\x00", b"\xf2\x00\x11\x00\x00", b"\x00", b"\x03\x00"]
+        [
+            b"\xf2\x48\xcd\xc9\xc9\x07\x00",
+            b"\xf2\x00\x11\x00\x00",
+            b"\x00",
+            b"\x03\x00",
+            STORED,
+        ]
     ),
     st.integers(0, 65535).map(lambda code: code.to_bytes(2, "big") + b"why"),
 )
@@ -74,25 +85,36 @@ class Outcome(NamedTuple):
 
 
 def run(
-    role: Role, parameters: DeflateParameters | None, chunks: list[bytes], *, fast_lane: bool
+    role: Role,
+    parameters: DeflateParameters | None,
+    chunks: list[bytes],
+    *,
+    fast_lane: bool,
+    config: Config = CONFIG,
 ) -> Outcome:
     """What an engine makes of `chunks`, and how it echoes the messages in them."""
-    engine = FrameEngine(role, CONFIG, parameters, fast_lane=fast_lane)
+    engine = FrameEngine(role, config, parameters, fast_lane=fast_lane)
     events = feed_frames(engine, chunks)
     messages = [event for event in events if isinstance(event, (str, bytes))]
     sent = b"".join(engine.encode_message(message) for message in messages)
     return Outcome(events, engine.message_in_progress, parse_frames(sent, role))
 
 
-def check(role: Role, which: int, data: bytes, cuts: list[int]) -> None:
+def check(
+    role: Role, which: int, data: bytes, cuts: list[int], config: Config = CONFIG
+) -> list[FrameEvent]:
     parameters = PARAMETERS[which]
     outcomes = []
-    for chunks in ([data] if data else [], cut_at(data, cuts), byte_by_byte(data)):
-        fast, slow = (run(role, parameters, chunks, fast_lane=lane) for lane in (True, False))
+    tiny = byte_by_byte(data) if len(data) < 8000 else in_pieces(data)
+    for chunks in ([data] if data else [], cut_at(data, cuts), tiny):
+        fast, slow = (
+            run(role, parameters, chunks, fast_lane=lane, config=config) for lane in (True, False)
+        )
         assert fast == slow
         outcomes.append(fast)
     for outcome in outcomes[1:]:
         assert same(outcome, outcomes[0], compressed=parameters is not None), outcomes
+    return outcomes[0].events
 
 
 def same(one: Outcome, other: Outcome, *, compressed: bool) -> bool:
@@ -115,6 +137,7 @@ WHICH = st.integers(0, len(PARAMETERS) - 1)
 
 @given(ROLES, WHICH, st.lists(FRAMES, max_size=6), CUTS)
 @example(Role.CLIENT, 1, [(TEXT, b":\x00\x00\x00", True, 4, False)], [4])
+@example(Role.CLIENT, 1, [(BINARY, STORED, True, 4, False)], [3])
 @example(Role.CLIENT, 0, [(TEXT, b"a" * 399, False, 0, False), (CONT, b"b", True, 0, False)], [])
 def test_streams_of_frames(
     role: Role, which: int, structures: list[Structure], cuts: list[int]

@@ -20,7 +20,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from . import close_codes
-from .accelerator import decode_messages
 from .close_codes import check_close
 from .config import Config
 from .deflate import DeflateParameters
@@ -56,6 +55,7 @@ class Connection(ABC):
         "_at_rest",
         "_closing_since",
         "_config",
+        "_decode_messages",
         "_encode_message",
         "_eof",
         "_events",
@@ -102,6 +102,9 @@ class Connection(ABC):
         self._events: deque[Event] = deque()
         self._frames: FrameEngine | None = None
         self._at_rest = False  # whether the next byte begins a frame, and nothing else is going on
+        self._decode_messages: Callable[
+            [bytes | bytearray, int, bool, int, deque[Any], int], tuple[int, int]
+        ]
         self._encode_message: Callable[[str | bytes], bytes]
         self._keepalive = Keepalive(config.ping_interval, config.ping_timeout, now)
         self._now = self._opened_at = now
@@ -223,7 +226,7 @@ class Connection(ABC):
             self.receive_data(data, now)
             return 0, False
         self._now = self._keepalive.last_received = now
-        position, used = decode_messages(
+        position, used = self._decode_messages(
             data, 0, self._role is _SERVER, self._config.max_message_size, messages, room
         )
         if position == len(data):
@@ -571,6 +574,7 @@ class Connection(ABC):
 
     def _open(self, deflate: DeflateParameters | None, trailing: bytes) -> None:
         self._frames = FrameEngine(self._role, self._config, deflate)
+        self._decode_messages = self._frames.decode_messages
         self._encode_message = self._frames.encode_message
         self._keepalive.received(self._now)
         if trailing:

@@ -17,7 +17,7 @@ NAME: Final = "permessage-deflate"
 
 # §7.2.1: removed from the end of every compressed message, and put back to inflate it.
 _TAIL: Final = b"\x00\x00\xff\xff"
-# The most that goes into zlib, or comes out of it, at once.
+# The most that comes out of zlib at once.
 _SLICE: Final = 16 * 1024
 
 _WINDOW_BITS: Final = {str(bits): bits for bits in range(8, 16)}
@@ -186,10 +186,26 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
 
+class InflateError(Exception):
+    """A message cannot be inflated.
+
+    Args:
+        code: the close code that says so (RFC 6455 §7.4.1).
+        reason: the close reason.
+    """
+
+    def __init__(self, code: CloseReason, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
 class BoundedDeflate(Extension):
     """Compresses and inflates messages; inflates no message beyond `max_message_size` bytes.
 
-    The windows are made when first used: a connection that sends nothing compressed has none.
+    There is one window for each direction, whether a message goes through wsproto, which calls
+    the methods of its `Extension`, or past it. The windows are made when first used: a connection
+    that sends nothing compressed has none.
     """
 
     name = NAME
@@ -220,6 +236,89 @@ class BoundedDeflate(Extension):
         self.failure = ""
         """Why the last CloseReason was returned, as a close reason."""
 
+    # Messages
+
+    def start_message(self) -> None:
+        """What is given to `inflate` next is the first of a message."""
+        self._in_stream = False
+        self._room = self._max_message_size
+
+    def inflate(self, data: bytes) -> bytes:
+        """What the next bytes of a message hold: a few KiB of them at most, for zlib copies what
+        is left of its input again and again.
+
+        Raises:
+            InflateError: no DEFLATE stream, or the message is too big; nothing can be inflated
+                after it.
+        """
+        parts: list[bytes] = []
+        decompressor, room = self._decompressor, self._room
+        more = bool(data)
+        while more:
+            if decompressor is None:
+                decompressor = zlib.decompressobj(-self._decompressor_bits)
+                self._decompressor = decompressor
+            # One byte more than there is room for tells a full message from an overlong one.
+            most = room + 1 if room < _SLICE else _SLICE
+            try:
+                part = decompressor.decompress(data, most)
+            except zlib.error:
+                raise InflateError(
+                    CloseReason.INVALID_FRAME_PAYLOAD_DATA, "invalid compressed data"
+                ) from None
+            room -= len(part)
+            if room < 0:
+                raise InflateError(
+                    CloseReason.MESSAGE_TOO_BIG, f"message over {self._max_message_size} bytes"
+                )
+            parts.append(part)
+            if decompressor.eof:
+                # §7.2.3.4: a block marked final ends the DEFLATE stream, not the message.
+                data = decompressor.unused_data
+                self._decompressor = decompressor = None
+                self._in_stream = False
+                more = bool(data)
+            else:
+                self._in_stream = True
+                # A full part can leave more inside zlib though the input is used up.
+                more = len(part) == most
+                data = decompressor.unconsumed_tail
+        self._room = room
+        return b"".join(parts)
+
+    def finish_message(self) -> bytes:
+        """What is left of a message whose last byte was inflated.
+
+        Raises:
+            InflateError: as `inflate`.
+        """
+        # The tail ends an open block. There is none after a final one (§7.2.3.4), nor in a
+        # message without a byte, which some peers send for an empty one.
+        rest = self.inflate(_TAIL) if self._in_stream else b""
+        if self._forget_decompressor:
+            self._decompressor = None
+        return rest
+
+    def compress(self, data: bytes, *, fin: bool = True) -> bytes:
+        """The next part of a message, compressed; the last, and by default the only one, if `fin`
+        (§7.2.1)."""
+        compressor = self._compressor
+        if compressor is None:
+            compressor = self._compressor = zlib.compressobj(
+                self._options.level,
+                zlib.DEFLATED,
+                -self._compressor_bits,
+                self._options.memory_level,
+            )
+        compressed = compressor.compress(data)
+        if not fin:
+            return compressed
+        if self._forget_compressor:
+            self._compressor = None
+        return (compressed + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_TAIL)
+
+    # As wsproto calls it
+
     def enabled(self) -> bool:
         return True
 
@@ -240,8 +339,7 @@ class BoundedDeflate(Extension):
             # §6.1: only the first frame of a message carries the bit.
             return RsvBits(False, False, False)
         self._message_compressed = rsv.rsv1
-        self._in_stream = False
-        self._room = self._max_message_size
+        self.start_message()
         return RsvBits(True, False, False)
 
     def frame_inbound_payload_data(
@@ -249,57 +347,22 @@ class BoundedDeflate(Extension):
     ) -> bytes | CloseReason:
         if self._control_frame or not self._message_compressed:
             return data
-        return self._inflate(data)
+        try:
+            return self.inflate(data)
+        except InflateError as error:
+            self.failure = error.reason
+            return error.code
 
     def frame_inbound_complete(
         self, proto: FrameDecoder | FrameProtocol, fin: bool
     ) -> bytes | CloseReason | None:
         if self._control_frame or not (fin and self._message_compressed):
             return None
-        # The tail ends an open block. There is none after a final one (§7.2.3.4), nor in a
-        # message without a byte, which some peers send for an empty one.
-        rest = self._inflate(_TAIL) if self._in_stream else b""
-        if self._forget_decompressor:
-            self._decompressor = None
-        return rest
-
-    def _inflate(self, data: bytes) -> bytes | CloseReason:
-        parts: list[bytes] = []
-        # In slices, because zlib copies what is left of its input again and again.
-        for start in range(0, len(data), _SLICE):
-            failed = self._inflate_slice(data[start : start + _SLICE], parts)
-            if failed is not None:
-                return failed
-        return b"".join(parts)
-
-    def _inflate_slice(self, data: bytes, parts: list[bytes]) -> CloseReason | None:
-        more = bool(data)
-        while more:
-            if self._decompressor is None:
-                self._decompressor = zlib.decompressobj(-self._decompressor_bits)
-            # One byte more than there is room for tells a full message from an overlong one.
-            most = min(self._room + 1, _SLICE)
-            try:
-                part = self._decompressor.decompress(data, most)
-            except zlib.error:
-                self.failure = "invalid compressed data"
-                return CloseReason.INVALID_FRAME_PAYLOAD_DATA
-            self._room -= len(part)
-            if self._room < 0:
-                self.failure = f"message over {self._max_message_size} bytes"
-                return CloseReason.MESSAGE_TOO_BIG
-            parts.append(part)
-            self._in_stream = not self._decompressor.eof
-            if self._in_stream:
-                data = self._decompressor.unconsumed_tail
-                # A full part can leave more inside zlib though the input is used up.
-                more = len(part) == most
-            else:
-                # §7.2.3.4: a block marked final ends the DEFLATE stream, not the message.
-                data = self._decompressor.unused_data
-                self._decompressor = None
-                more = bool(data)
-        return None
+        try:
+            return self.finish_message()
+        except InflateError as error:
+            self.failure = error.reason
+            return error.code
 
     def frame_outbound(
         self,
@@ -311,19 +374,7 @@ class BoundedDeflate(Extension):
     ) -> tuple[RsvBits, bytes]:
         if opcode.iscontrol():
             return rsv, data
-        if self._compressor is None:
-            self._compressor = zlib.compressobj(
-                self._options.level,
-                zlib.DEFLATED,
-                -self._compressor_bits,
-                self._options.memory_level,
-            )
-        compressed = self._compressor.compress(data)
-        if fin:
-            compressed += self._compressor.flush(zlib.Z_SYNC_FLUSH)
-            compressed = compressed.removesuffix(_TAIL)
-            if self._forget_compressor:
-                self._compressor = None
+        compressed = self.compress(data, fin=fin)
         if opcode is not Opcode.CONTINUATION:
             rsv = RsvBits(True, rsv.rsv2, rsv.rsv3)
         return rsv, compressed

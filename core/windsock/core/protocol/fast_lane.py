@@ -16,9 +16,12 @@ from .masking import apply_mask
 MESSAGE_OVERHEAD: Final = 64
 """What a message that waits to be read costs besides its own length, about, in bytes."""
 
-_TEXT: Final = 0x81  # FIN and opcode 1 (RFC 6455 §5.2)
-_BINARY: Final = 0x82
-_MASKED: Final = 0x80
+TEXT: Final = 0x81  # FIN and opcode 1 (RFC 6455 §5.2)
+BINARY: Final = 0x82
+MASKED: Final = 0x80
+
+PLAIN: Final = (TEXT, BINARY)
+COMPRESSED: Final = (0xC1, 0xC2)  # with RSV1 (RFC 7692 §6)
 
 _SMALL: Final = 126  # payload lengths below it stand in the second byte
 _unpack_key: Final = Struct("<I").unpack_from
@@ -29,8 +32,8 @@ _pack_64: Final = Struct("!BBQ").pack
 _REPEAT: Final = [sum(1 << 32 * word for word in range((size + 3) // 4)) for size in range(_SMALL)]
 _LIMIT: Final = [(1 << 8 * size) - 1 for size in range(_SMALL)]
 
-_TEXT_HEADERS: Final = [bytes((_TEXT, size)) for size in range(_SMALL)]
-_BINARY_HEADERS: Final = [bytes((_BINARY, size)) for size in range(_SMALL)]
+_TEXT_HEADERS: Final = [bytes((TEXT, size)) for size in range(_SMALL)]
+_BINARY_HEADERS: Final = [bytes((BINARY, size)) for size in range(_SMALL)]
 
 
 def decode_messages(
@@ -59,12 +62,12 @@ def decode_messages(
     used = 0
     while used < room and position <= last:
         first = buffer[position]
-        if first != _TEXT and first != _BINARY:
+        if first != TEXT and first != BINARY:
             break
         size = buffer[position + 1]
         start = position + 2
         if masked:
-            size -= _MASKED
+            size -= MASKED
         if size < 0:
             break
         if size >= _SMALL:
@@ -89,7 +92,7 @@ def decode_messages(
             if end > available:
                 break
             payload = bytes(buffer[start:end])
-        if first == _TEXT:
+        if first == TEXT:
             try:
                 text = payload.decode()
             except UnicodeDecodeError:
@@ -101,6 +104,33 @@ def decode_messages(
             used += size + MESSAGE_OVERHEAD
         position = end
     return position, used
+
+
+def read_header(
+    buffer: bytes | bytearray, position: int, masked: bool, limit: int, kinds: tuple[int, int]
+) -> tuple[int, int] | None:
+    """The payload's length and where it begins, in a frame that begins at `position`.
+
+    None where the header is not whole, or plainly none of a frame of these kinds up to `limit`
+    bytes. `kinds` are first bytes. A masking key is the 4 bytes before the payload.
+    """
+    available = len(buffer)
+    if available - position < 2 or buffer[position] not in kinds:
+        return None
+    size = buffer[position + 1] - (MASKED if masked else 0)
+    if size < 0:
+        return None
+    start = position + 2
+    if size >= _SMALL:
+        found = read_size(buffer, start, size)
+        if found is None:
+            return None
+        size, start = found
+    if masked:
+        start += 4
+    if size > limit or start > available:
+        return None
+    return size, start
 
 
 def read_size(buffer: bytes | bytearray, start: int, second: int) -> tuple[int, int] | None:
@@ -127,11 +157,11 @@ def encode_message(message: str | bytes) -> bytes:
         size = len(payload)
         if size < _SMALL:
             return _TEXT_HEADERS[size] + payload
-        return _header(_TEXT, 0, size) + payload
+        return header(TEXT, 0, size) + payload
     size = len(message)
     if size < _SMALL:
         return _BINARY_HEADERS[size] + message
-    return _header(_BINARY, 0, size) + message
+    return header(BINARY, 0, size) + message
 
 
 def encode_masked_message(message: str | bytes) -> bytes:
@@ -140,12 +170,13 @@ def encode_masked_message(message: str | bytes) -> bytes:
     Raises:
         UnicodeEncodeError: text with surrogates.
     """
-    first, payload = (_TEXT, message.encode()) if isinstance(message, str) else (_BINARY, message)
+    first, payload = (TEXT, message.encode()) if isinstance(message, str) else (BINARY, message)
     key = secrets.token_bytes(4)
-    return b"".join((_header(first, _MASKED, len(payload)), key, apply_mask(payload, key)))
+    return b"".join((header(first, MASKED, len(payload)), key, apply_mask(payload, key)))
 
 
-def _header(first: int, mask_bit: int, size: int) -> bytes:
+def header(first: int, mask_bit: int, size: int) -> bytes:
+    """A frame's header but for its masking key (§5.2)."""
     if size < _SMALL:
         return bytes((first, mask_bit | size))
     if size < 1 << 16:

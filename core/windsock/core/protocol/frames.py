@@ -1,10 +1,10 @@
 """Frames and messages (RFC 6455 §5, §6): wsproto's engine, guarded, with a lane around it.
 
 Everything goes through wsproto, but for two things. Limits are enforced here, at the frame's
-header, before wsproto sees the payload. And an unfragmented, uncompressed data frame at a frame
-boundary takes the *fast lane*: it is decoded (or encoded) directly, whole or as it comes. The lane
-is a shortcut, never a second opinion: whatever is not plainly right goes to wsproto, which then
-judges it.
+header, before wsproto sees the payload. And an unfragmented data frame at a frame boundary takes
+the *fast lane*: it is decoded (or encoded) directly, whole or as it comes. The lane is a shortcut,
+never a second opinion: whatever is not plainly right goes to wsproto, which then judges it; only
+what turns out when a payload is inflated is judged here, in the same words.
 """
 
 from __future__ import annotations
@@ -25,15 +25,14 @@ from wsproto.events import Pong as WsprotoPong
 from wsproto.frame_protocol import CloseReason
 
 from .accelerator import apply_mask, decode_messages, encode_masked_message, encode_message
+from .compressed_lane import COMPRESSED_PIECE, CompressedLane
 from .config import Config
-from .deflate import BoundedDeflate, DeflateParameters, compressed_size_limit
+from .deflate import BoundedDeflate, DeflateParameters, InflateError, compressed_size_limit
 from .events import Ping
 from .partial import PartialMessage, start_partial
 
 # A payload is handed to wsproto in pieces of at most this size, so that its copies stay small.
 _PIECE: Final = 64 * 1024
-# DEFLATE makes at most 1032 bytes of one, and wsproto holds what it makes of a piece three times.
-_COMPRESSED_PIECE: Final = 4 * 1024
 # The shortest buffer worth compacting before more is appended to it.
 _COMPACT_FROM: Final = 64 * 1024
 
@@ -82,6 +81,12 @@ class Violation:
     reason: str
 
 
+def _violation(error: InflateError | UnicodeDecodeError) -> Violation:
+    if isinstance(error, InflateError):
+        return Violation(int(error.code), error.reason)
+    return Violation(1007, NOT_UTF_8)
+
+
 FrameEvent = str | bytes | Ping | PongFrame | CloseFrame | Violation
 
 
@@ -97,12 +102,14 @@ class FrameEngine:
         "_client",
         "_close_payload",
         "_compressed",
+        "_compressed_limit",
         "_deflate",
         "_ended",
         "_events",
         "_fast_lane",
         "_fragments",
         "_header_forwarded",
+        "_lane",
         "_max_fragments",
         "_max_message_size",
         "_message_size",
@@ -112,6 +119,7 @@ class FrameEngine:
         "_remaining",
         "_text_parts",
         "_wsproto",
+        "decode_messages",
         "encode_message",
         "message_in_progress",
     )
@@ -126,6 +134,7 @@ class FrameEngine:
     ) -> None:
         self._client = role is Role.CLIENT
         self._max_message_size = config.max_message_size
+        self._compressed_limit = compressed_size_limit(config.max_message_size)
         self._max_fragments = config.max_fragments
         self._deflate: BoundedDeflate | None = None
         if deflate is not None:
@@ -138,10 +147,19 @@ class FrameEngine:
             )
         self._wsproto = self._new_wsproto()
         self._fast_lane = fast_lane
+        self._lane: CompressedLane | None = None
+        self.decode_messages = decode_messages
+        """`fast_lane.decode_messages`, or what takes compressed ones besides."""
         self.encode_message: Callable[[str | bytes], bytes]
         """One complete message as one frame; UnicodeEncodeError for text with surrogates."""
-        if not fast_lane or deflate is not None:
+        if not fast_lane:
             self.encode_message = self._encode_message
+        elif self._deflate is not None:
+            self._lane = CompressedLane(
+                self._deflate, masks=self._client, max_frame_size=self._compressed_limit
+            )
+            self.decode_messages = self._lane.decode_messages
+            self.encode_message = self._lane.encode_message
         elif self._client:
             self.encode_message = encode_masked_message
         else:
@@ -224,7 +242,11 @@ class FrameEngine:
                 if not self._forward_payload():
                     return None
             else:
-                if self.take_messages(self._events, _BATCH) or self._start_partial():
+                if (
+                    self.take_messages(self._events, _BATCH)
+                    or self._events
+                    or self._start_partial()
+                ):
                     continue
                 if not self._forward_header():
                     return None
@@ -244,18 +266,21 @@ class FrameEngine:
             or not self._fast_lane
         ):
             return 0
-        self._position, used = decode_messages(
+        self._position, used = self.decode_messages(
             self._buffer, self._position, not self._client, self._max_message_size, messages, room
         )
+        if self._lane is not None and self._lane.failure is not None:
+            self._events.append(_violation(self._lane.failure))
         return used
 
     def _start_partial(self) -> bool:
         """Take the beginning of a message into the lane; whether it is one for it."""
         if self.message_in_progress or self._header_forwarded or not self._fast_lane:
             return False
-        found = start_partial(
-            self._buffer, self._position, not self._client, self._max_message_size
-        )
+        buffer, position, masked = self._buffer, self._position, not self._client
+        found = start_partial(buffer, position, masked, self._max_message_size)
+        if found is None and self._deflate is not None:
+            found = start_partial(buffer, position, masked, self._compressed_limit, self._deflate)
         if found is None:
             return False
         self._partial, self._position = found
@@ -264,15 +289,15 @@ class FrameEngine:
 
     def _take_partial(self, partial: PartialMessage) -> bool:
         """Take what is there of such a message; whether there was anything."""
-        end = self._position + min(partial.remaining, self.buffered)
+        end = self._position + min(partial.most, self.buffered)
         with memoryview(self._buffer)[self._position : end] as data:
             if not data and partial.remaining:
                 return False
             self._position = end
             try:
                 message = partial.feed(data)
-            except UnicodeDecodeError:
-                self._events.append(Violation(1007, NOT_UTF_8))
+            except (InflateError, UnicodeDecodeError) as error:
+                self._events.append(_violation(error))
                 return True
         if message is not None:
             self._partial = None
@@ -331,9 +356,7 @@ class FrameEngine:
         self._message_size += size
         self._fragments += 1
         self.message_in_progress = True
-        limit = self._max_message_size
-        if self._compressed:
-            limit = compressed_size_limit(limit)
+        limit = self._compressed_limit if self._compressed else self._max_message_size
         # A length with its top bit set is no size but a violation, which wsproto finds (§5.2).
         if self._message_size > limit and size < 1 << 63:
             return Violation(1009, f"message over {self._max_message_size} bytes")
@@ -343,7 +366,7 @@ class FrameEngine:
 
     def _forward_payload(self) -> bool:
         """Pass what is there of a frame's payload to wsproto; whether there was anything."""
-        most = _COMPRESSED_PIECE if self._compressed else _PIECE
+        most = COMPRESSED_PIECE if self._compressed else _PIECE
         end = self._position + min(self._remaining, self.buffered, most)
         piece = bytes(self._buffer[self._position : end])
         if not piece:
@@ -418,6 +441,7 @@ class FrameEngine:
         self._buffer = b""
         self._position = 0
         self._partial = None
+        self._lane = None
         self._text_parts = self._binary_parts = None
 
     # Sending

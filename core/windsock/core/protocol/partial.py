@@ -6,61 +6,64 @@ import codecs
 from typing import Any, Final
 
 from .accelerator import apply_mask
-from .fast_lane import read_size
-
-_TEXT: Final = 0x81  # FIN and opcode 1 (RFC 6455 §5.2)
-_BINARY: Final = 0x82
-_MASKED: Final = 0x80
+from .compressed_lane import COMPRESSED_PIECE
+from .deflate import BoundedDeflate
+from .fast_lane import COMPRESSED, PLAIN, read_header
 
 _new_decoder: Final = codecs.getincrementaldecoder("utf-8")
 
 
 def start_partial(
-    buffer: bytes | bytearray, position: int, masked: bool, max_message_size: int
+    buffer: bytes | bytearray,
+    position: int,
+    masked: bool,
+    max_frame_size: int,
+    deflate: BoundedDeflate | None = None,
 ) -> tuple[PartialMessage, int] | None:
     """The message whose frame begins at `position`, and where its payload does.
 
-    None where the header is not whole, or not that of a plain data frame within the limit.
+    None where the header is not whole, or not that of a data frame within the limit: a compressed
+    one with `deflate`, a plain one without.
     """
-    available = len(buffer) - position
-    if available < 2 or buffer[position] not in (_TEXT, _BINARY):
+    kinds = PLAIN if deflate is None else COMPRESSED
+    found = read_header(buffer, position, masked, max_frame_size, kinds)
+    if found is None:
         return None
-    size = buffer[position + 1] - (_MASKED if masked else 0)
-    if size < 0:
-        return None
-    start = position + 2
-    if size >= 126:
-        found = read_size(buffer, start, size)
-        if found is None:
-            return None
-        size, start = found
-    if size > max_message_size:
-        return None
-    key = None
-    if masked:
-        key = bytes(buffer[start : start + 4])
-        start += 4
-        if len(key) < 4:
-            return None
-    return PartialMessage(size, key, text=buffer[position] == _TEXT), start
+    size, start = found
+    key = bytes(buffer[start - 4 : start]) if masked else None
+    text = buffer[position] == kinds[0]
+    return PartialMessage(size, key, text=text, deflate=deflate), start
 
 
 class PartialMessage:
     """The payload of one unfragmented frame, taken as it comes."""
 
-    __slots__ = ("_decoder", "_key", "_parts", "remaining")
+    __slots__ = ("_decoder", "_deflate", "_key", "_parts", "remaining")
 
-    def __init__(self, size: int, key: bytes | None, *, text: bool) -> None:
+    def __init__(
+        self, size: int, key: bytes | None, *, text: bool, deflate: BoundedDeflate | None = None
+    ) -> None:
         self.remaining = size
         """How many bytes are still to come."""
         self._key = key
+        self._deflate = deflate
+        if deflate is not None:
+            deflate.start_message()
         self._decoder = _new_decoder() if text else None
         self._parts: list[Any] = []
 
+    @property
+    def most(self) -> int:
+        """How many bytes can be fed next."""
+        if self._deflate is None:
+            return self.remaining
+        return min(self.remaining, COMPRESSED_PIECE)
+
     def feed(self, data: memoryview) -> str | bytes | None:
-        """The next bytes of the payload; the message, once it is whole.
+        """The next bytes of the payload, `most` of them or less; the message, once it is whole.
 
         Raises:
+            InflateError: see there.
             UnicodeDecodeError: text that is not UTF-8, as soon as that is certain (RFC 6455 §8.1).
         """
         self.remaining -= len(data)
@@ -70,6 +73,10 @@ class PartialMessage:
             piece = apply_mask(data, self._key)
             shift = len(data) % 4
             self._key = self._key[shift:] + self._key[:shift]
+        if self._deflate is not None:
+            piece = self._deflate.inflate(piece)
+            if not self.remaining:
+                piece += self._deflate.finish_message()
         if self._decoder is None:
             self._parts.append(piece)
             return None if self.remaining else b"".join(self._parts)
