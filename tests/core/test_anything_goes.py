@@ -256,7 +256,7 @@ class Anything(RuleBasedStateMachine):
         if frames is not None:
             assert frames.buffered <= 1000
             assert len(frames._events) == 0
-            assert len(frames._binary_parts or b"") <= CONFIG.max_message_size
+            assert len(frames._pieces or ()) <= CONFIG.max_message_size
         assert len(self.connection._events) == 0
         assert len(self.connection._keepalive._unanswered) <= 65
 

@@ -203,3 +203,19 @@ def test_reads_that_never_end_with_a_frame_do_not_pile_up(role: Role) -> None:
         tracemalloc.stop()
     assert found == 200
     assert most < 10 * size
+
+
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_a_large_message_in_tiny_pieces_takes_little_more_memory_than_its_size(opcode: int) -> None:
+    size = 256 * 1024
+    engine = FrameEngine(Role.SERVER, Config())
+    stream = frame_from(other(Role.SERVER), opcode, b"x" * size)
+    tracemalloc.start()
+    try:
+        for start in range(0, len(stream) - 3, 3):
+            engine.receive_data(stream[start : start + 3])
+            assert engine.next_event() is None
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1.5 * size

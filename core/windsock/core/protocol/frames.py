@@ -14,7 +14,6 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import StringIO
 from typing import Any, Final
 
 from wsproto.connection import Connection, ConnectionState, ConnectionType
@@ -30,6 +29,7 @@ from .config import Config
 from .deflate import BoundedDeflate, DeflateParameters, InflateError, compressed_size_limit
 from .events import Ping
 from .partial import PartialMessage, start_partial
+from .pieces import Pieces
 
 # A payload is handed to wsproto in pieces of at most this size, so that its copies stay small.
 _PIECE: Final = 64 * 1024
@@ -97,7 +97,6 @@ class FrameEngine:
     """
 
     __slots__ = (
-        "_binary_parts",
         "_buffer",
         "_client",
         "_close_payload",
@@ -115,9 +114,9 @@ class FrameEngine:
         "_message_size",
         "_opcode",
         "_partial",
+        "_pieces",
         "_position",
         "_remaining",
-        "_text_parts",
         "_wsproto",
         "decode_messages",
         "encode_message",
@@ -181,8 +180,7 @@ class FrameEngine:
         self._compressed = False
         self._message_size = 0
         self._fragments = 0
-        self._text_parts: StringIO | None = None
-        self._binary_parts: bytearray | None = None
+        self._pieces: Pieces[Any] | None = None
 
     def _new_wsproto(self) -> Connection:
         return Connection(
@@ -382,9 +380,9 @@ class FrameEngine:
         self._wsproto.receive_data(data)
         for event in self._wsproto.events():
             if isinstance(event, TextMessage):
-                self._take_text(event.data, event.message_finished)
+                self._take_data(event.data, event.message_finished)
             elif isinstance(event, BytesMessage):
-                self._take_bytes(bytes(event.data), event.message_finished)
+                self._take_data(bytes(event.data), event.message_finished)
             elif isinstance(event, WsprotoPing):
                 self._events.append(Ping(bytes(event.payload)))
             elif isinstance(event, WsprotoPong):
@@ -409,29 +407,18 @@ class FrameEngine:
             reason = NOT_UTF_8  # where in it depends on how the stream was cut
         return Violation(code, reason)
 
-    def _take_text(self, text: str, finished: bool) -> None:
-        if self._text_parts is None:
-            if finished:
-                self._finish_message(text)
-                return
-            self._text_parts = StringIO()
-        self._text_parts.write(text)
+    def _take_data(self, data: Any, finished: bool) -> None:
+        pieces = self._pieces
         if finished:
-            self._finish_message(self._text_parts.getvalue())
-
-    def _take_bytes(self, data: bytes, finished: bool) -> None:
-        if self._binary_parts is None:
-            if finished:
-                self._finish_message(data)
-                return
-            self._binary_parts = bytearray()
-        self._binary_parts += data
-        if finished:
-            self._finish_message(bytes(self._binary_parts))
+            self._finish_message(data if pieces is None else pieces.join(data))
+        else:
+            if pieces is None:
+                pieces = self._pieces = Pieces()
+            pieces.add(data)
 
     def _finish_message(self, message: str | bytes) -> None:
         self._events.append(message)
-        self._text_parts = self._binary_parts = None
+        self._pieces = None
         self.message_in_progress = False
 
     def _end(self) -> None:
@@ -442,7 +429,7 @@ class FrameEngine:
         self._position = 0
         self._partial = None
         self._lane = None
-        self._text_parts = self._binary_parts = None
+        self._pieces = None
 
     # Sending
 

@@ -9,6 +9,7 @@ from .accelerator import apply_mask
 from .compressed_lane import COMPRESSED_PIECE
 from .deflate import BoundedDeflate
 from .fast_lane import COMPRESSED, PLAIN, read_header
+from .pieces import Pieces
 
 _new_decoder: Final = codecs.getincrementaldecoder("utf-8")
 
@@ -38,7 +39,7 @@ def start_partial(
 class PartialMessage:
     """The payload of one unfragmented frame, taken as it comes."""
 
-    __slots__ = ("_decoder", "_deflate", "_key", "_parts", "remaining")
+    __slots__ = ("_decoder", "_deflate", "_key", "_pieces", "remaining")
 
     def __init__(
         self, size: int, key: bytes | None, *, text: bool, deflate: BoundedDeflate | None = None
@@ -50,7 +51,7 @@ class PartialMessage:
         if deflate is not None:
             deflate.start_message()
         self._decoder = _new_decoder() if text else None
-        self._parts: list[Any] = []
+        self._pieces: Pieces[Any] = Pieces()
 
     @property
     def most(self) -> int:
@@ -78,7 +79,12 @@ class PartialMessage:
             if not self.remaining:
                 piece += self._deflate.finish_message()
         if self._decoder is None:
-            self._parts.append(piece)
-            return None if self.remaining else b"".join(self._parts)
-        self._parts.append(self._decoder.decode(piece, not self.remaining))
-        return None if self.remaining else "".join(self._parts)
+            return self._take(piece)
+        return self._take(self._decoder.decode(piece, not self.remaining))
+
+    def _take(self, piece: str | bytes) -> str | bytes | None:
+        if self.remaining:
+            self._pieces.add(piece)
+            return None
+        message: str | bytes = self._pieces.join(piece)
+        return message
