@@ -61,9 +61,9 @@ def _check(middleware: Any) -> Middleware:
     return cast(Middleware, middleware)
 
 
-async def run_middleware(
+def run_middleware(
     middleware: Iterable[Middleware], asked: WebSocket | Request, handler: CallNext
-) -> Any:
+) -> Awaitable[Any]:
     """Run `handler` inside the middlewares, the first of them outermost.
 
     Raises:
@@ -72,7 +72,7 @@ async def run_middleware(
     call = handler
     for one in reversed(tuple(middleware)):
         call = partial(_run_one, one, call)
-    return await call(asked)
+    return call(asked)
 
 
 async def _run_one(middleware: Middleware, call_next: CallNext, asked: Any) -> Any:
