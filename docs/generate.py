@@ -185,7 +185,7 @@ def _signature(name: str, function: Callable[..., Any]) -> str:
     returns = "" if node.returns is None or context_manager else f" -> {ast.unparse(node.returns)}"
     returns = "" if node.name == "__init__" else returns
     line = f"{prefix}{name}({ast.unparse(arguments)}){returns}"
-    line = line.replace("=_UNSET", "=…")
+    line = line.replace("=UNSET", "=…")
     if len(line) > 96:
         line = f"{prefix}{name}(\n    {_split(ast.unparse(arguments))}\n){returns}"
     return f"```text\n{line}\n```"

@@ -499,6 +499,47 @@ class TestCancellation:
             assert await client.receive() == "b"
             go_on.set()
 
+    async def test_what_a_cancelled_sender_left_is_sent_though_somebody_reads(self) -> None:
+        async def handler(ws: WebSocket) -> None:
+            await ws.accept()
+            await ws.send("ready")
+            await blocked.wait()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ws.send, "a")
+                await settle()
+                tasks.start_soon(ws.send, "b")
+                await settle()
+                tasks.cancel_scope.cancel()
+            cancelled.set()
+            await go_on.wait()
+
+        blocked, cancelled, go_on = anyio.Event(), anyio.Event(), anyio.Event()
+        async with hosted(handler).connect() as client:
+            await client.accepted()
+            await client.receive()
+            client.send("unread")
+            await client.has_taken(2)  # in place of the handler, and what comes next will be, too
+            await settle()
+            client.writable = anyio.Event()
+            blocked.set()
+            await cancelled.wait()
+            client.writable.set()
+            assert await client.receive() == "b"
+            go_on.set()
+
+    async def test_a_cancelled_application_that_is_read_for_says_goodbye(self) -> None:
+        async def handler(ws: WebSocket) -> None:
+            await ws.accept()
+            await anyio.sleep_forever()
+
+        async with hosted(handler).connect() as client:
+            await client.accepted()
+            client.send("unread")
+            await client.has_taken(2)
+            await settle()
+            client.scope_of_app.cancel()
+            assert (await client.next_event())["code"] == 1001
+
     async def test_a_cancelled_application_says_goodbye(self) -> None:
         async with hosted(echo).connect() as client:
             await client.accepted()
@@ -629,6 +670,20 @@ class TestHttp:
 
         await client_host.app(scope, receive, send)
         assert not given
+
+
+def test_one_application_on_several_event_loops() -> None:
+    application = ASGI(echo)
+
+    async def session() -> None:
+        async with Host(application).connect() as client:
+            await client.accepted()
+            client.send("here")
+            assert await client.receive() == "here"
+            client.close()
+
+    for backend in ("asyncio", "trio", "asyncio"):
+        anyio.run(session, backend=backend)
 
 
 async def _call(scope: dict[str, Any], given: list[dict[str, Any]]) -> list[Any]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import replace
-
-import anyio
 
 from windsock.core import App, Application, Config, as_app
 from windsock.core.app.channel import Channel
@@ -13,7 +12,10 @@ from windsock.core.app.session import logger, serve_connection
 
 from ._connection import HostedConnection
 from ._link import AsgiLink
+from ._loop import EventLoop
+from ._running import running_loop
 from ._scope import Receive, Scope, Send, address, is_secure
+from ._websocket import HostedWebSocket
 
 
 class ASGI:
@@ -32,6 +34,7 @@ class ASGI:
 
     def __init__(self, app: Application, *, config: Config | None = None) -> None:
         self._app = as_app(app)
+        self._loop: EventLoop | None = None
         # The host has a high-water mark of its own: every `send` waits until it has taken it all.
         self._config = replace(config or Config(), write_high_water=1)
 
@@ -59,17 +62,18 @@ class ASGI:
                 raise ValueError(f"windsock serves websocket, http and lifespan, not {other!r}")
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        link, channel = self._open(scope, receive, send)
+        loop = self._running_loop()
+        link, channel = self._open(loop, scope, receive, send)
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(link.attend)
+            async with loop.open_tasks() as tasks:
+                link.employ(tasks)
                 try:
                     await self._serve(scope, channel, link)
                 finally:
                     link.dismiss()
         except BaseExceptionGroup as group:
             # What comes from here looks as if there were no attendant.
-            if len(group.exceptions) == 1:
+            if len(group.exceptions) == 1 or loop.is_cancellation(group):
                 raise group.exceptions[0] from group.exceptions[0].__cause__
             raise
         finally:
@@ -80,18 +84,26 @@ class ASGI:
             raise link.host_error
 
     async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        link, channel = self._open(scope, receive, send)
+        link, channel = self._open(self._running_loop(), scope, receive, send)
         await self._serve(scope, channel, link)
 
-    def _open(
-        self, scope: Scope, receive: Receive, send: Send
-    ) -> tuple[AsgiLink, Channel[SupportsServing]]:
-        connection = HostedConnection(scope, self._config, now=anyio.current_time())
-        channel: Channel[SupportsServing] = Channel(connection, self._config)
-        return AsgiLink(connection, channel, receive, send), channel
+    def _running_loop(self) -> EventLoop:
+        loop = self._loop
+        if loop is None or not loop.runs_here():  # several may serve it
+            loop = self._loop = running_loop()
+        return loop
 
-    async def _serve(self, scope: Scope, channel: Channel[SupportsServing], link: AsgiLink) -> None:
-        await serve_connection(
+    def _open(
+        self, loop: EventLoop, scope: Scope, receive: Receive, send: Send
+    ) -> tuple[AsgiLink, Channel[SupportsServing]]:
+        connection = HostedConnection(scope, self._config, now=loop.now())
+        channel: Channel[SupportsServing] = Channel(connection, self._config)
+        return loop.link(connection, channel, receive, send), channel
+
+    def _serve(
+        self, scope: Scope, channel: Channel[SupportsServing], link: AsgiLink
+    ) -> Awaitable[None]:
+        return serve_connection(
             self._app,
             channel,
             link,
@@ -99,6 +111,7 @@ class ASGI:
             client=address(scope.get("client")),
             server=address(scope.get("server")),
             scope=dict(scope),
+            websocket=HostedWebSocket,
         )
 
 

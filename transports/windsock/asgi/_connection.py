@@ -44,6 +44,7 @@ _MESSAGE_TOO_BIG: Final = 1009  # RFC 6455 §7.4.1
 _MADE_BY_HOSTS: Final = frozenset({1002, 1005, 1006, 1007, 1009, 1011, 1012})
 
 _OPEN: Final = State.OPEN
+_DRAINING: Final = State.DRAINING
 _READABLE: Final = frozenset({State.AWAITING_REQUEST, State.DECIDING, State.OPEN, State.CLOSING})
 
 
@@ -96,8 +97,9 @@ class HostedConnection:
         """The subprotocol that was agreed on."""
         self.backlog = 0
         """Bytes that the host has not taken yet; every event counts as one besides its data."""
-        self._input: deque[AsgiEvent] = deque()
-        self._events: deque[Event] = deque()
+        # Never more than a few, and an empty deque is large.
+        self._input: list[AsgiEvent] = []
+        self._events: list[Event] = []
         self._out: deque[tuple[AsgiEvent, int]] = deque()
         self._handed_over = 0
         self._body = bytearray()
@@ -140,17 +142,18 @@ class HostedConnection:
 
         None where the event must be received in full.
         """
-        if self.state is not _OPEN or self._input or self._events:
+        if event["type"] != "websocket.receive" or self.state is not _OPEN:
             return None
-        if event["type"] != "websocket.receive":
+        if self._input or self._events:
             return None
         text = event.get("text")
+        if text is None:
+            data = event.get("bytes")
+            if type(data) is bytes and len(data) <= self._max_message_size:
+                return data
         # UTF-8 takes at most four bytes for a character.
-        if text is not None and len(text) * 4 <= self._max_message_size:
-            return str(text)
-        data: bytes | None = event.get("bytes")
-        if text is None and data is not None and len(data) <= self._max_message_size:
-            return bytes(data)
+        elif type(text) is str and len(text) * 4 <= self._max_message_size:
+            return text
         return None
 
     def take_messages(self, messages: deque[Any], room: int) -> int:
@@ -164,11 +167,11 @@ class HostedConnection:
         """
         while True:
             if self._events:
-                return self._events.popleft()
+                return self._events.pop(0)
             if not self._input:
                 decides = self.state is State.DECIDING or self.state is State.RESPONDING
                 return PAUSED if decides else NEED_DATA
-            event = self._input.popleft()
+            event = self._input.pop(0)
             if self.state is _OPEN and event["type"] == "websocket.receive":
                 message = self._check_message(event)
                 if message is not None:
@@ -358,16 +361,24 @@ class HostedConnection:
         """Send a complete message; returns and raises as `ServerConnection.send` does."""
         if self.state is not _OPEN:
             self._refuse_to_send(Input.SEND)
-        if isinstance(message, str):
-            if not message.isascii():
-                _check_encodable(message)
-            self._queue({"type": "websocket.send", "text": message}, len(message))
-        elif isinstance(message, (bytes, bytearray, memoryview)):
-            data = bytes(message)
-            self._queue({"type": "websocket.send", "bytes": data}, len(data))
-        else:
-            raise TypeError(f"a message is str or bytes-like, not {type(message).__name__}")
+        event, size = _message_event(message)
+        self._queue(event, size)
         return self.backlog
+
+    def hand_over(self, message: Message) -> AsgiEvent:
+        """The event that sends a message, for the host at once, where there is no backlog.
+
+        As after `next_output`, `output_sent` is to follow. Raises as `send`.
+        """
+        if self.state is not _OPEN:
+            self._refuse_to_send(Input.SEND)
+        event: AsgiEvent
+        if type(message) is str and message.isascii():
+            event, size = {"type": "websocket.send", "text": message}, len(message)
+        else:
+            event, size = _message_event(message)
+        self.backlog = self._handed_over = size + 1
+        return event
 
     def ping(self, payload: bytes | None, now: float) -> bytes:
         """Raises LocalProtocolError, or Disconnected where the WebSocket has ended."""
@@ -444,7 +455,7 @@ class HostedConnection:
         """The host has taken what `next_output` gave last."""
         self.backlog -= self._handed_over
         self._handed_over = 0
-        if self.state is State.DRAINING and not self._out:
+        if self.state is _DRAINING and not self._out:
             self._advance(Input.EOF)  # whatever the host still does, it needs no application
 
     def write_failed(self, now: float) -> None:
@@ -489,7 +500,7 @@ class HostedConnection:
     def _advance(self, given: Input) -> None:
         self.state = transition(SERVER, self.state, given)
 
-    def _queue(self, event: dict[str, Any], size: int = 0) -> None:
+    def _queue(self, event: AsgiEvent, size: int = 0) -> None:
         self._out.append((event, size + 1))
         self.backlog += size + 1
 
@@ -501,6 +512,17 @@ class HostedConnection:
         if self.closed is None:
             self.closed = Closed(code, reason, clean, by_peer)
             self._events.append(self.closed)
+
+
+def _message_event(message: Message) -> tuple[AsgiEvent, int]:
+    if isinstance(message, str):
+        if not message.isascii():
+            _check_encodable(message)
+        return {"type": "websocket.send", "text": message}, len(message)
+    if isinstance(message, (bytes, bytearray, memoryview)):
+        data = bytes(message)
+        return {"type": "websocket.send", "bytes": data}, len(data)
+    raise TypeError(f"a message is str or bytes-like, not {type(message).__name__}")
 
 
 def _check_encodable(text: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import math
-from typing import Final
+import contextvars
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -13,16 +15,18 @@ from windsock.core import Disconnected, State
 from windsock.core.app.channel import Channel
 from windsock.core.app.link import SupportsServing
 from windsock.core.app.session import going_away
+from windsock.core.protocol.connection import Message
 
 from ._connection import HostedConnection
-from ._loop import make_reader
+from ._loop import EventLoop
 from ._scope import AsgiEvent, Receive, Send
+
+T = TypeVar("T")
 
 _OPEN: Final = State.OPEN
 
-# How long a handler may be elsewhere before its connection is read without it, in seconds. A peer
-# that has gone is noticed within this time; so short a time must not cost much either.
-_PATIENCE: Final = 0.25
+# What it is to be told by a host that raises instead.
+GONE: Final[AsgiEvent] = {"type": "websocket.disconnect", "code": 1006}
 
 # How long the host may take to say why it refuses to send, and to say goodbye for a handler that
 # was cancelled, in seconds.
@@ -37,36 +41,56 @@ _MAX_SENDS_IN_A_ROW: Final = 64
 _REFUSALS: Final = (OSError, RuntimeError)
 
 
-class AsgiLink:
+class AsgiLink(ABC):
     """Moves events between an ASGI host and a channel; implements `Link`.
 
     The task that waits for something awaits the host's `receive` itself. Where several wait, one
-    does and tells the others. Where none does, `attend` steps in.
+    does and tells the others. Where none does for a while, or what was to be sent is left behind,
+    an attendant is started, which does what is to be done and goes again.
     """
 
     threaded = False
     mutex: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
     cancelled: tuple[type[Exception], ...] = ()
 
+    __slots__ = (
+        "_attendance",
+        "_attended",
+        "_channel",
+        "_connection",
+        "_looks",
+        "_loop",
+        "_news",
+        "_receive",
+        "_refusal",
+        "_send",
+        "_sending",
+        "_sends_in_a_row",
+        "_start",
+        "_waiting",
+        "capabilities",
+        "checkpoints",
+        "host_error",
+        "reading",
+    )
+
     def __init__(
         self,
+        loop: EventLoop,
         connection: HostedConnection,
         channel: Channel[SupportsServing],
         receive: Receive,
         send: Send,
     ) -> None:
         self.capabilities = connection.capabilities
+        self.checkpoints = loop.checkpoints
+        self._loop = loop
         self._connection = connection
         self._channel = channel
+        self._receive = receive
         self._send = send
-        self._reader = make_reader(receive)
-        self.now = self._reader.now
-        self.checkpoint = self._reader.checkpoint
-        self.checkpoints = self._reader.checkpoints
-        self.to_thread = self._reader.to_thread
-        self.from_thread = self._reader.from_thread
-        self._reading = False
-        self._reads = 0
+        self.reading = False
+        """Whether a task is inside the host's `receive`."""
         self._sending = False
         self._sends_in_a_row = 0
         self._refusal: Exception | None = None
@@ -74,44 +98,40 @@ class AsgiLink:
         """What the host raised from `send` that says nothing about the peer: the host's to see."""
         self._news: anyio.Event | None = None
         self._waiting = 0
-        self._call: anyio.Event | None = None
-        self._dormant = False
-        self._attendance = anyio.CancelScope()
+        # How often `look` has seen nobody read since the last read; None: nobody looks.
+        self._looks: int | None = 0
+        # Starts the attendant; None where there may be none.
+        self._start: Callable[[], object] | None = None
+        self._attended = False
+        self._attendance: anyio.CancelScope | None = None
 
     # Link
+
+    async def checkpoint(self) -> None:
+        await self._loop.checkpoint()
+
+    def now(self) -> float:
+        return self._loop.now()
+
+    async def to_thread(self, function: Callable[[], T]) -> T:
+        return await self._loop.to_thread(function)
+
+    def from_thread(
+        self, function: Callable[[], Coroutine[Any, Any, T]], timeout: float | None
+    ) -> T:
+        return self._loop.from_thread(function, timeout)
 
     async def wait(self) -> None:
         connection = self._connection
         if connection.backlog and not self._sending:
             await self._flush()
-            return
-        if self._reading or not connection.readable:
+        elif self.reading or not connection.readable:
             await self._wait_for_news()
-            return
-        event: AsgiEvent | None = None
-        self._reading = True
-        try:
-            if connection.state is _OPEN:
-                event = await self._reader.read()
-            else:
-                event = await self._read_until_deadline()
-        except OSError:
-            event = {"type": "websocket.disconnect", "code": 1006}
-        finally:
-            self._reading = False
-            self._reads += 1
-            if self._dormant:
-                self._call_attendant()
-            if event is None or self._news is not None:
-                self._tell()  # there is news, or another task that waits must read instead
-        if event is None:
-            return
-        message = connection.take_message(event)
-        if message is not None:
-            self._channel.put(message)
         else:
-            connection.receive_event(event)
-            self._channel.pump()
+            due = None if connection.state is _OPEN else connection.deadline()
+            message = await (self.read() if due is None else self._read_until(due))
+            if message is not None:
+                self._channel.put(message)
 
     async def drain(self) -> None:
         connection = self._connection
@@ -139,27 +159,68 @@ class AsgiLink:
                 self.host_error = error
                 raise
             finally:
-                self._sending = False
-                if self._news is not None:
-                    self._tell()
+                self._stop_sending()
             self._sends_in_a_row += 1
-            if self._sends_in_a_row >= _MAX_SENDS_IN_A_ROW:
-                self._sends_in_a_row = 0
-                await anyio.lowlevel.checkpoint()
-        if self._refusal is not None:
-            await self._hear_why()
-            raise connection.disconnected() from self._refusal
+        if self._sends_in_a_row >= _MAX_SENDS_IN_A_ROW or self._refusal is not None:
+            await self._look_up()
 
     def flush_soon(self) -> None:
-        """Nothing: whoever has given the connection output drains it, waits, or calls `wake`."""
+        # Who has given the connection output drains it, or waits, or calls `wake`: nearly always.
+        if self._looks is None:
+            self._have_watched()
 
     def wake(self) -> None:
-        self._reader.interrupt()
+        self._interrupt()
         self._tell()
-        self._call_attendant()
+        if self._connection.has_output:
+            self._flush_without_the_application()
 
     def resume_reading(self) -> None:
-        self._call_attendant()
+        if self._looks is None:
+            self._have_watched()
+
+    # What nearly always happens
+
+    @abstractmethod
+    async def read(
+        self, otherwise: Callable[..., Awaitable[Any]] | None = None, *arguments: Any
+    ) -> Any:
+        """The next event of the host's: a message is returned, all else goes to the channel.
+
+        Args:
+            otherwise: what to await instead where something must come first, because somebody
+                reads already, or there is a message in the inbox, or output, or no open WebSocket;
+                and after what was no message. Without it such is for the caller to know, and None
+                stands for what was no message.
+            arguments: those of `otherwise`.
+        """
+
+    async def send(self, message: Message) -> None:
+        """Send a message, past the output if that is empty; raises as `WebSocket.send`."""
+        if self.checkpoints:
+            await self._loop.checkpoint()
+        connection = self._connection
+        if connection.backlog or self._refusal is not None:
+            connection.send(message)
+            await self.drain()
+            return
+        event = connection.hand_over(message)
+        self._sending = True
+        try:
+            await self._send(event)
+        except _REFUSALS as error:
+            self._refusal = error
+        except Exception as error:
+            self.host_error = error
+            raise
+        finally:
+            connection.output_sent()
+            self._sending = False
+            if self._news is not None or connection.backlog:
+                self._stop_sending()
+        self._sends_in_a_row += 1
+        if self._sends_in_a_row >= _MAX_SENDS_IN_A_ROW or self._refusal is not None:
+            await self._look_up()
 
     # Waiting for one another
 
@@ -180,20 +241,32 @@ class AsgiLink:
 
     # Reading
 
-    async def _read_until_deadline(self) -> AsgiEvent | None:
-        due = self._connection.deadline()
-        event = None
-        with anyio.CancelScope(deadline=math.inf if due is None else due):
-            event = await self._reader.read()
+    @abstractmethod
+    async def _read_until(self, deadline: float) -> Any:
+        """As `read`; None also once the clock has come to `deadline`."""
+
+    @abstractmethod
+    def _interrupt(self) -> None:
+        """Have the task that is inside `read`, if any, come out of it soon."""
+
+    def _after_read(self, event: AsgiEvent | None) -> None:
+        if self._looks != 0:
+            self._have_watched()
+        if event is None or self._news is not None:
+            self._tell()  # there is news, or another task that waits must read instead
+
+    def _take(self, event: AsgiEvent | None) -> None:
+        """Have the channel take what is no message, or look at the clock."""
         if event is None:
             self._connection.handle_deadline(self.now())
-            self._channel.pump()
-        return event
+        else:
+            self._connection.receive_event(event)
+        self._channel.pump()
 
     # Writing
 
     async def _flush(self) -> None:
-        await anyio.lowlevel.checkpoint_if_cancelled()
+        await self.checkpoint()
         with contextlib.suppress(Disconnected):  # whoever sends next is told
             await self.drain()
 
@@ -202,6 +275,21 @@ class AsgiLink:
         it half-way would go on with a connection that the peer knows nothing of."""
         with anyio.move_on_after(self._channel.config.close_timeout, shield=True):
             await self._send(event)
+
+    def _stop_sending(self) -> None:
+        self._sending = False
+        self._tell()
+        if self._connection.has_output and self._refusal is self.host_error is None:
+            self._flush_without_the_application()  # who was to send it may have been cancelled
+
+    async def _look_up(self) -> None:
+        """After some sends, or one that was refused: let others run, or hear of the end."""
+        self._sends_in_a_row = 0
+        if self._refusal is None:
+            await anyio.lowlevel.checkpoint()
+        else:
+            await self._hear_why()
+            raise self._connection.disconnected() from self._refusal
 
     async def _hear_why(self) -> None:
         """Read up to the event that says why the host takes no more, so that the code is known."""
@@ -217,46 +305,72 @@ class AsgiLink:
 
     # The attendant
 
-    async def attend(self) -> None:
-        """Do what must be done while no task of the application's is waiting.
-
-        It sleeps, without so much as a timer, while one is.
-        """
-        channel, connection = self._channel, self._connection
-        with self._attendance:
-            while not channel.finished:
-                if connection.has_output and not self._sending:
-                    await self._flush()
-                elif self._reading or not connection.readable:
-                    await self._sleep(math.inf)
-                else:
-                    reads = self._reads
-                    await self._sleep(_PATIENCE)
-                    if reads == self._reads:
-                        await self._read_in_place_of_the_application()
-
-    async def _read_in_place_of_the_application(self) -> None:
-        connection = self._connection
-        while connection.readable and not (self._reading or self._waiting or connection.has_output):
-            await self.wait()
-
-    async def _sleep(self, seconds: float) -> None:
-        self._call = anyio.Event()
-        self._dormant = seconds == math.inf
-        try:
-            with anyio.move_on_after(seconds):
-                await self._call.wait()
-        finally:
-            self._call = None
-            self._dormant = False
-
-    def _call_attendant(self) -> None:
-        if self._call is not None:
-            self._call.set()
+    def employ(self, tasks: Any) -> None:
+        """From now on there may be an attendant, which is started in `tasks`."""
+        context = contextvars.copy_context()
+        start = self._loop.start
+        self._start = lambda: context.run(start, tasks, self._attend)
+        self._looks = None
 
     def dismiss(self) -> None:
         """The application has ended: the attendant goes, too."""
-        self._attendance.cancel()
+        self._start = None
+        self._looks = 0
+        if self._attendance is not None:
+            self._attendance.cancel()
+
+    def _have_watched(self) -> None:
+        if self._looks is None:
+            self._loop.watch.add(self)
+        self._looks = 0
+
+    def look(self) -> bool:
+        if self._start is None:
+            return False
+        self._flush_if_left()
+        connection = self._connection
+        if self.reading or not connection.readable:
+            self._looks = None
+            return False
+        self._looks = (self._looks or 0) + 1
+        if self._absent:
+            self._start_attendant()
+        return True
+
+    @property
+    def _absent(self) -> bool:
+        return self._looks is not None and self._looks > 1
+
+    def _flush_without_the_application(self) -> None:
+        # Nearly always the application sends it itself, before this.
+        if self._start is not None:
+            self._loop.call_soon(self._flush_if_left)
+
+    def _flush_if_left(self) -> None:
+        if self._connection.has_output and not self._sending:
+            self._start_attendant()
+
+    def _start_attendant(self) -> None:
+        if self._attended:
+            self._interrupt()  # to see what else there is to do
+        elif self._start is not None:
+            self._attended = True
+            self._start()
+
+    async def _attend(self) -> None:
+        """Do what must be done while no task of the application's is waiting."""
+        connection = self._connection
+        absent = self._absent
+        with anyio.CancelScope() as self._attendance:
+            while self._start is not None:
+                if connection.has_output and not self._sending:
+                    await self._flush()
+                elif absent and connection.readable and not (self.reading or self._waiting):
+                    await self.wait()
+                else:
+                    break
+        self._attendance = None
+        self._attended = False
 
     async def end(self) -> None:
         """Say goodbye where the application was cancelled before it could."""

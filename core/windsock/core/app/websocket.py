@@ -33,7 +33,7 @@ class _Unset:
     """Tells "no default" from a default of None."""
 
 
-_UNSET: Final = _Unset()
+UNSET: Final = _Unset()
 
 # Codes that end `async for` silently: the peer said goodbye in an orderly way.
 _ORDERLY: Final = frozenset({close_codes.NORMAL, close_codes.GOING_AWAY, close_codes.NO_STATUS})
@@ -279,7 +279,7 @@ class WebSocket:
 
     # Messages
 
-    async def receive(self, default: Any = _UNSET) -> Any:
+    async def receive(self, default: Any = UNSET) -> Any:
         """The next message: str for text, bytes for binary, as the peer sent it.
 
         A route with a `receive_type` gives what `receive_text`, `receive_bytes` or `receive_json`
@@ -298,7 +298,7 @@ class WebSocket:
             try:
                 await self._fill_inbox()
             except Disconnected:
-                if default is _UNSET:
+                if default is UNSET:
                     raise
                 return default
         return self._take() if self._receive_type is None else self._take_as(self._receive_type)
