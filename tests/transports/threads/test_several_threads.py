@@ -13,6 +13,7 @@ from tests.behaviour.peer import Close
 from tests.behaviour.raw_server import RawServer
 from tests.behaviour.sync import Gate, Observed
 from tests.transports.handlers import echo
+from windsock import _nonblocking
 from windsock.core import BlockingWebSocket, Disconnected, WebSocket
 
 from .running import DEADLINE, beside, blocking, open_peer, until, until_waiting, url
@@ -212,7 +213,7 @@ def test_one_receiver_that_gives_up_leaves_the_other_receiving() -> None:
 
 def test_an_interrupt_in_a_send_ends_the_websocket(monkeypatch: pytest.MonkeyPatch) -> None:
     """The frame may be torn, so nothing must follow it."""
-    send = windsock.threads._stream.SocketStream.send
+    send = _nonblocking.SocketStream.send
 
     def interrupted(stream: Any, data: bytes) -> int:
         if len(data) > 10_000:
@@ -224,7 +225,7 @@ def test_an_interrupt_in_a_send_ends_the_websocket(monkeypatch: pytest.MonkeyPat
         with pytest.raises(KeyboardInterrupt), windsock.threads.connect(raw.url) as ws:
             ws.send(bytes(20_000))
 
-    monkeypatch.setattr(windsock.threads._stream.SocketStream, "send", interrupted)
+    monkeypatch.setattr(_nonblocking.SocketStream, "send", interrupted)
     with RawServer() as raw:
         used = beside(use)
         peer = raw.accept()
@@ -260,7 +261,7 @@ def test_what_the_peer_said_last_is_heard_though_writing_fails_first(
         with ws.link.mutex:  # so that nobody reads it now
             told.put("accepted")
             await gate.wait()
-            monkeypatch.setattr(windsock.threads._stream.SocketStream, "send", fail)
+            monkeypatch.setattr(_nonblocking.SocketStream, "send", fail)
             await ws.send("to nobody")
         told.put(ws.code)
 

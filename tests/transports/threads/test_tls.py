@@ -17,6 +17,7 @@ from tests.behaviour.sync import Observed
 from tests.certificates import authority, client_context, server_context
 from tests.transports.handlers import echo
 from tests.transports.wire import frame
+from windsock import _nonblocking
 from windsock.core import Config, HandshakeError, WebSocket
 from windsock.threads import Server
 
@@ -158,7 +159,7 @@ def test_a_client_that_hangs_up(polite: bool) -> None:
 @pytest.mark.parametrize("read_size", [100, 64 * 1024])
 def test_records_of_any_size(read_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However TCP, TLS and our reads cut the stream, every message comes out at once."""
-    monkeypatch.setattr(windsock.threads._stream, "_READ_SIZE", read_size)
+    monkeypatch.setattr(_nonblocking, "_READ_SIZE", read_size)
     with windsock.threads.serve(echo, ssl_context=server_context()) as server:
         bare = socket.create_connection(tcp_address(server))
         with client_context().wrap_socket(bare, server_hostname="localhost") as sock:

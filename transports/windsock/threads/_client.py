@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import selectors
 import socket
 import ssl
 import threading
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any, Final
 
+from windsock._nonblocking import ByteStream, SocketStream, TLSStream, make_ready
 from windsock.core import BlockingWebSocket, Config
 from windsock.core.app.client import client_channel, open_websocket
 from windsock.core.protocol.headers import HeaderFields
@@ -20,7 +22,6 @@ from windsock.core.protocol.uri import WebSocketURI, parse_uri
 from ._coroutines import entered
 from ._io import IOThread
 from ._link import ThreadsLink
-from ._stream import ByteStream, SocketStream, TLSStream, make_ready, wrap_tls
 from ._websocket import ThreadsWebSocket
 
 # Seconds in which the I/O thread closes a socket, which takes it no time.
@@ -88,16 +89,23 @@ def _open_stream(
     elif sock is None:
         sock = _dial_first(uri.host, uri.port, deadline)
     try:
-        if uri.secure:
-            context = ssl_context or ssl.create_default_context()
-            sock.settimeout(_left(deadline))
-            # The timeout is one for the whole handshake.
-            sock = wrap_tls(sock, context, server_hostname=uri.host)
         make_ready(sock)
+        if uri.secure:
+            return _secure(sock, ssl_context or ssl.create_default_context(), uri.host, deadline)
+        return SocketStream(sock)
     except BaseException:  # an interrupt, too: nobody else could close it
         sock.close()
         raise
-    return TLSStream(sock) if isinstance(sock, ssl.SSLSocket) else SocketStream(sock)
+
+
+def _secure(sock: socket.socket, context: ssl.SSLContext, host: str, deadline: float) -> ByteStream:
+    stream = TLSStream(sock, context, server_hostname=host)
+    with selectors.DefaultSelector() as selector:
+        while not stream.handshake():
+            selector.register(sock, stream.receive_on)
+            selector.select(_left(deadline))
+            selector.unregister(sock)
+    return stream
 
 
 def _dial_first(host: str, port: int, deadline: float) -> socket.socket:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from time import monotonic
 from typing import Any, Final, TypeVar
 
+from windsock._nonblocking import READ, WRITE, ByteStream
 from windsock.core import Capabilities, State
 from windsock.core.app.channel import Channel
 from windsock.core.app.session import logger
@@ -16,7 +17,6 @@ from windsock.core.protocol.connection import Connection
 
 from ._coroutines import complete
 from ._io import IOThread, Timer
-from ._stream import READ, WRITE, ByteStream
 
 T = TypeVar("T")
 

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from windsock._nonblocking import READ
 from windsock.core.app.session import logger
 
 from ._io import IOThread
-from ._stream import READ
 
 _BACKLOG: Final = 1024
 

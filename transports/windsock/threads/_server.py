@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any, Final
 
+from windsock._nonblocking import wrap_accepted
 from windsock._unix_socket import unix_listener
 from windsock.core import (
     App,
@@ -32,7 +33,6 @@ from ._coroutines import complete, entered, explain
 from ._io import IOThread
 from ._link import ThreadsLink
 from ._listeners import Listener, open_listeners
-from ._stream import wrap_accepted
 from ._websocket import ThreadsWebSocket
 
 # Seconds that handlers are given to end after all that they could wait for was ended.
