@@ -54,3 +54,16 @@ async def test_a_close_frame_is_answered(together: bool) -> None:
             assert opcode == CLOSE
             assert await ours.receive_some() == b""  # and TCP ends, too
         await ours.aclose()
+
+
+async def test_a_turn_that_nobody_takes() -> None:
+    """What was read at once is looked at to its end, though who was given a part of it has left."""
+    ours, theirs = trio.testing.memory_stream_pair()
+    async with serving_stream(elsewhere, theirs):
+        await open_raw(ours)
+        await trio.testing.wait_all_tasks_blocked()
+        many = frame(TEXT, b"x" * 100) * 200
+        await ours.send_all(frame(TEXT, b"go") + many + frame(PING, b"there?"))
+        with trio.fail_after(1):
+            assert frames(await read_until(ours, bool)) == [(PONG, b"there?")]
+        await ours.aclose()

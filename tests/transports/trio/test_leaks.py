@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
+import trio.testing
 
 import windsock.trio
 from tests.certificates import client_context, server_context
@@ -71,6 +72,7 @@ async def test_connections(
     async with serving(handler, ssl_context=context) as server:
         uri = url(server, scheme) + path
         await client(uri)
+        await trio.testing.wait_all_tasks_blocked()  # the server has seen the end of it
         tasks = trio.lowlevel.current_statistics().tasks_living
         files = open_files()
         limit = trio.CapacityLimiter(20)
@@ -90,6 +92,7 @@ async def test_connections(
 async def test_raw_peers_that_vanish() -> None:
     async with serving(handler) as server:
         await polite(url(server))
+        await trio.testing.wait_all_tasks_blocked()  # the server has seen the end of it
         tasks = trio.lowlevel.current_statistics().tasks_living
         files = open_files()
         for number in range(100):

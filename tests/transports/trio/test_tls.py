@@ -7,7 +7,9 @@ from functools import partial
 
 import pytest
 import trio
+import trio.testing
 import trustme
+from trio.abc import Stream
 
 import windsock.trio
 from tests.certificates import authority, client_context, server_context
@@ -145,3 +147,44 @@ async def test_a_client_that_hangs_up(polite: bool) -> None:
         await (stream.aclose() if polite else tcp.aclose())
         await ended.wait()
     assert codes == [1006]
+
+
+@pytest.mark.parametrize("over", ["memory", "tcp"])
+async def test_streams_that_speak_tls_themselves(over: str) -> None:
+    """SSLStreams of somebody else's, who has not shaken hands on them yet."""
+    ours: Stream
+    theirs: Stream
+    if over == "memory":
+        ours, theirs = trio.testing.memory_stream_pair()
+    else:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        async with listener:
+            ours = await trio.open_tcp_stream(*listener.socket.getsockname())
+            theirs = await listener.accept()
+    codes: list[int | None] = []
+
+    async def handler(ws: WebSocket) -> None:
+        await echo(ws)
+        codes.append(ws.code)
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            secured = trio.SSLStream(theirs, server_context(), server_side=True)
+            nursery.start_soon(windsock.trio.serve_stream, handler, secured)
+            stream = trio.SSLStream(ours, client_context(), server_hostname="localhost")
+            async with windsock.trio.connect_stream(stream, "wss://localhost/") as ws:
+                big = bytes(range(256)) * 4000
+                await ws.send(big)
+                assert await ws.receive() == big
+            assert ws.code == 1000
+    assert codes == [1000]
+
+
+async def test_a_stream_whose_tls_handshake_fails() -> None:
+    ours, theirs = trio.testing.memory_stream_pair()
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            secured = trio.SSLStream(theirs, server_context(), server_side=True)
+            nursery.start_soon(windsock.trio.serve_stream, echo, secured)
+            await ours.send_all(REQUEST)
+            await read_all(ours)  # it hangs up, and goes on living

@@ -15,8 +15,8 @@ from windsock.core.app.client import client_channel, open_websocket
 from windsock.core.protocol.headers import HeaderFields
 from windsock.core.protocol.uri import WebSocketURI, parse_uri
 
-from ._attendant import attendance
-from ._io import byte_stream
+from ._attendant import Attendant, attendance
+from ._io import ByteStream, byte_stream, secured_stream
 from ._link import TrioLink
 
 
@@ -49,38 +49,32 @@ async def connect(
     parsed = parse_uri(uri)
     config = config or Config()
     started = trio.current_time()
-    try:
-        with trio.fail_after(config.open_timeout):
-            stream = await _open_stream(parsed, unix, ssl_context)
-    except trio.TooSlowError:
-        raise TimeoutError(f"no connection to {uri} within {config.open_timeout:g} s") from None
-    async with _connect_stream(stream, parsed, subprotocols, headers, config, started) as ws:
-        yield ws
+    async with attendance() as attendant:
+        try:
+            with trio.fail_after(config.open_timeout):
+                stream = await _open_stream(parsed, unix, ssl_context, attendant)
+        except trio.TooSlowError:
+            message = f"no connection to {uri} within {config.open_timeout:g} s"
+            raise TimeoutError(message) from None
+        async with _open_websocket(
+            stream, attendant, parsed, subprotocols, headers, config, started
+        ) as ws:
+            yield ws
 
 
 async def _open_stream(
-    uri: WebSocketURI, unix: str | None, ssl_context: ssl.SSLContext | None
-) -> Stream:
+    uri: WebSocketURI, unix: str | None, ssl_context: ssl.SSLContext | None, attendant: Attendant
+) -> ByteStream:
     stream: Stream
     if unix is not None:
         stream = await trio.open_unix_socket(unix)
     else:
         stream = await _open_tcp_stream(uri.host, uri.port)
+    poller, nursery = attendant.poller, attendant.nursery
     if not uri.secure:
-        return stream
+        return byte_stream(stream, poller, nursery)
     context = ssl_context or ssl.create_default_context()
-    secured = trio.SSLStream(stream, context, server_hostname=uri.host)
-    try:
-        await secured.do_handshake()
-    except trio.BrokenResourceError as error:
-        await trio.aclose_forcefully(secured)
-        if isinstance(error.__cause__, OSError):
-            raise error.__cause__ from None  # such as ssl.SSLCertVerificationError
-        raise ConnectionError(f"the TLS handshake with {uri.host} broke off") from error
-    except BaseException:
-        await trio.aclose_forcefully(secured)
-        raise
-    return secured
+    return await secured_stream(stream, poller, nursery, context, server_hostname=uri.host)
 
 
 async def _open_tcp_stream(host: str, port: int) -> Stream:
@@ -111,15 +105,25 @@ async def connect_stream(
     """
     parsed = parse_uri(uri)
     now = trio.current_time()
-    async with _connect_stream(
-        stream, parsed, subprotocols, headers, config or Config(), now
-    ) as ws:
+    async with (
+        attendance() as attendant,
+        _open_websocket(
+            byte_stream(stream, attendant.poller, attendant.nursery),
+            attendant,
+            parsed,
+            subprotocols,
+            headers,
+            config or Config(),
+            now,
+        ) as ws,
+    ):
         yield ws
 
 
 @asynccontextmanager
-async def _connect_stream(
-    stream: Stream,
+async def _open_websocket(
+    stream: ByteStream,
+    attendant: Attendant,
     uri: WebSocketURI,
     subprotocols: Iterable[str],
     headers: HeaderFields,
@@ -130,12 +134,11 @@ async def _connect_stream(
         channel = client_channel(
             uri, subprotocols=subprotocols, headers=headers, config=config, now=started
         )
-        async with attendance() as attendant:
-            link = TrioLink(channel, byte_stream(stream), attendant)
-            try:
-                async with open_websocket(channel, link, uri) as ws:
-                    yield ws
-            finally:
-                await link.close()
+        link = TrioLink(channel, stream, attendant)
+        try:
+            async with open_websocket(channel, link, uri) as ws:
+                yield ws
+        finally:
+            await link.close()
     finally:
-        await trio.aclose_forcefully(stream)
+        await stream.close()

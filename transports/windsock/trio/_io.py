@@ -1,108 +1,202 @@
-"""The two kinds of byte stream a WebSocket can live on: a bare socket, and any trio stream."""
+"""The two kinds of byte stream a WebSocket can live on: a socket, and any trio stream."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import trio
 from trio.abc import HalfCloseableStream, Stream
 
+from windsock import _nonblocking
+from windsock._nonblocking import READ
 from windsock.core.app.address import Address, address_of
 
+from ._poller import Poller
+
 _READ_SIZE: Final = 64 * 1024
+_NOTHING: Final = memoryview(b"")
+
+
+class Receiver(Protocol):
+    """Whom a stream serves."""
+
+    def data_received(self, data: bytes, now: float) -> None:
+        """Some bytes came at `now`; b"" for the end of the stream, also where it broke."""
+
+    def written(self, left: int) -> None:
+        """Writing went on; so many bytes are left."""
+
+    def write_failed(self) -> None:
+        """It cannot go on."""
 
 
 class ByteStream(Protocol):
     """What the link needs of its stream."""
 
-    def send_now(self, data: bytes) -> int:
-        """Write what can be written without waiting; how many bytes that was. Raises OSError."""
+    client: Address | None
+    """The address of whoever connected, where there is one."""
+    server: Address | None
+    """The address that was connected to."""
+
+    def start(self, receiver: Receiver) -> None:
+        """Read for `receiver` from now on."""
+
+    def read(self, wanted: bool) -> None:
+        """Go on reading, or stop."""
+
+    @property
+    def send_now(self) -> Callable[[bytes], int]:
+        """Writes what can be written without waiting; how many bytes that was. Raises OSError."""
         ...
 
-    async def send_all(self, data: bytes, progress: Callable[[int], None]) -> None:
-        """Write everything, calling `progress` with the size of what is left. Raises OSError."""
+    def write_rest(self, data: bytes, start: int) -> None:
+        """Write `data[start:]`, as soon as that can be; nothing is to be sent before it is done,
+        see `Receiver.written`."""
 
-    async def receive(self) -> bytes | None:
-        """Some bytes; b"" at the end of the stream or where it broke; None if interrupted."""
-
-    def interrupt(self) -> None:
-        """Make the `receive` that is under way return None."""
-
-    async def shut_sending(self, *, clean: bool) -> bool:
-        """Shut down the sending side; False if that has closed the whole stream.
+    def shut_sending(self, *, clean: bool) -> None:
+        """Shut down the sending side, once everything is written.
 
         `clean` says that the peer has sent its last byte already.
         """
-        ...
+
+    def end(self) -> None:
+        """Close it at once, or as soon as that can be; more than once does no harm."""
 
     async def close(self) -> None:
-        """Close at once; more than once does no harm. Never raises."""
+        """Close it at once. Never raises."""
 
 
 class SocketStream:
-    """A non-blocking TCP or Unix socket, without a stream object in between."""
+    """A TCP or Unix socket, or TLS on one, without a stream object in between."""
 
-    __slots__ = ("_socket", "client", "server")
+    __slots__ = (
+        "_io",
+        "_poller",
+        "_receive",
+        "_receiver",
+        "_rest",
+        "_wants_data",
+        "client",
+        "send_now",
+        "server",
+        "socket",
+        "wanted",
+    )
 
-    def __init__(self, sock: socket.socket) -> None:
-        sock.setblocking(False)
-        self._socket = sock
-        self.client, self.server = _names(sock)
+    _receiver: Receiver
 
-    def send_now(self, data: bytes) -> int:
+    def __init__(self, io: _nonblocking.ByteStream, poller: Poller) -> None:
+        self._io = io
+        self._receive = io.receive
+        self.send_now = io.send
+        self._poller = poller
+        self._rest = _NOTHING
+        self._wants_data = False
+        self.socket = io.socket
+        self.wanted = 0
+        self.client, self.server = _names(io.socket)
+
+    def start(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self.read(True)
+        if self._io.pending:
+            self._read(trio.current_time())
+
+    def read(self, wanted: bool) -> None:
+        self._wants_data = wanted
+        self._watch()
+
+    def _watch(self) -> None:
+        wanted = self._io.receive_on if self._wants_data else 0
+        if self._rest:
+            wanted |= self._io.send_on
+        if wanted != self.wanted and self.socket.fileno() >= 0:
+            self._poller.watch(self, wanted)
+
+    # For the poller
+
+    def ready(self, events: int, now: float) -> None:
+        if events != READ or self._rest:
+            if self._rest and events & self._io.send_on:
+                self._write_on()
+            if not (self._wants_data and events & self._io.receive_on):
+                return
+        self._read(now)
+        if self._io.pending:
+            self._read(now)
+
+    def _read(self, now: float) -> None:
         try:
-            return self._socket.send(data)
-        except BlockingIOError:
-            return 0
-
-    async def send_all(self, data: bytes, progress: Callable[[int], None]) -> None:
-        rest = memoryview(data)
-        while rest:
-            try:
-                await trio.lowlevel.wait_writable(self._socket)
-            except trio.ClosedResourceError:
-                if self._socket.fileno() < 0:
-                    raise OSError("the socket was closed") from None
-                continue  # it was `interrupt`, which wakes writers too
-            with contextlib.suppress(BlockingIOError):
-                rest = rest[self._socket.send(rest) :]
-                progress(len(rest))
-
-    async def receive(self) -> bytes | None:
-        try:
-            await trio.lowlevel.wait_readable(self._socket)
-            return self._socket.recv(_READ_SIZE)
-        except (BlockingIOError, trio.ClosedResourceError):
-            return None
+            data = self._receive()
         except OSError:  # reset by the peer: the same as its end, for a WebSocket
-            return b""
+            data = b""
+        if data is None:
+            self._watch()  # TLS may have to wait for something else now
+        else:
+            self._receiver.data_received(data, now)
 
-    def interrupt(self) -> None:
-        # Wakes `wait_readable`, and does nothing else to the socket.
-        trio.lowlevel.notify_closing(self._socket)
+    # Writing
 
-    async def shut_sending(self, *, clean: bool) -> bool:
+    def write_rest(self, data: bytes, start: int) -> None:
+        self._rest = memoryview(data)[start:]
+        self._watch()
+
+    def _write_on(self) -> None:
+        try:
+            self._rest = self._rest[self._io.send(self._rest) :]
+        except OSError:
+            self._rest = _NOTHING
+            self._receiver.write_failed()
+        else:
+            self._receiver.written(len(self._rest))
+        self._watch()
+
+    def shut_sending(self, *, clean: bool) -> None:
         with contextlib.suppress(OSError):  # the peer may have gone
-            self._socket.shutdown(socket.SHUT_WR)
-        return True
+            self._io.shut_sending()
+
+    def end(self) -> None:
+        self._wants_data = False
+        self._rest = _NOTHING
+        self._watch()
+        self._io.close()
 
     async def close(self) -> None:
-        if self._socket.fileno() >= 0:
-            trio.lowlevel.notify_closing(self._socket)
-            self._socket.close()
+        self.end()
 
 
 class AnyStream:
-    """Any trio stream: TLS, an in-memory one, one that somebody else made."""
+    """Any trio stream: an in-memory one, one that somebody else made, TLS on such a one."""
 
-    __slots__ = ("_receiving", "_stream", "client", "server")
+    __slots__ = (
+        "_lot",
+        "_nursery",
+        "_reading",
+        "_receiver",
+        "_rest",
+        "_stream",
+        "_wants_data",
+        "_writing",
+        "client",
+        "server",
+    )
 
-    def __init__(self, stream: Stream) -> None:
+    _receiver: Receiver
+
+    def __init__(self, stream: Stream, nursery: trio.Nursery) -> None:
         self._stream = stream
-        self._receiving: trio.CancelScope | None = None
+        self._nursery = nursery
+        # A handler that is cancelled may have something to say and to hear yet: this ends with
+        # the link.
+        self._reading = trio.CancelScope(shield=True)
+        self._writing: trio.CancelScope | None = None
+        self._wants_data = True
+        self._lot = trio.lowlevel.ParkingLot()
+        self._rest = b""
         transport = stream
         while isinstance(transport, trio.SSLStream):
             transport = cast("trio.SSLStream[Stream]", transport).transport_stream
@@ -111,55 +205,143 @@ class AnyStream:
         if isinstance(transport, trio.SocketStream):
             self.client, self.server = _names(transport.socket)
 
+    def start(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._nursery.start_soon(self._read_loop)
+
+    def read(self, wanted: bool) -> None:
+        self._wants_data = wanted
+        self._lot.unpark_all()
+
+    async def _read_loop(self) -> None:
+        with self._reading:
+            while True:
+                if self._wants_data:
+                    try:
+                        data = bytes(await self._stream.receive_some(_READ_SIZE))
+                    except (trio.BrokenResourceError, trio.ClosedResourceError):
+                        data = b""
+                    self._receiver.data_received(data, trio.current_time())
+                else:
+                    await self._lot.park()
+
     def send_now(self, data: bytes) -> int:
         return 0
 
-    async def send_all(self, data: bytes, progress: Callable[[int], None]) -> None:
-        try:
-            await self._stream.send_all(data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise OSError(str(error)) from error
-        progress(0)
+    def write_rest(self, data: bytes, start: int) -> None:
+        self._rest = data
+        if self._writing is None:
+            self._writing = trio.CancelScope(shield=True)
+            self._nursery.start_soon(self._write_loop, self._writing)
 
-    async def receive(self) -> bytes | None:
-        with trio.CancelScope() as self._receiving:
+    async def _write_loop(self, scope: trio.CancelScope) -> None:
+        with scope:
             try:
-                return bytes(await self._stream.receive_some(_READ_SIZE))
+                while self._rest:
+                    await self._stream.send_all(self._rest)
+                    self._rest = b""
+                    self._receiver.written(0)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
-                return b""
-        return None
+                self._receiver.write_failed()
+        self._writing = None
 
-    def interrupt(self) -> None:
-        if self._receiving is not None:
-            self._receiving.cancel()
+    def shut_sending(self, *, clean: bool) -> None:
+        self._nursery.start_soon(self._shut_sending, clean)
 
-    async def shut_sending(self, *, clean: bool) -> bool:
+    async def _shut_sending(self, clean: bool) -> None:
         stream = self._stream
         # TLS cannot be half closed: it says goodbye for both directions at once. That is right
         # if the peer has nothing more to say, else the TCP stream below is half closed.
         if isinstance(stream, trio.SSLStream) and not clean:
             stream = cast("trio.SSLStream[Stream]", stream).transport_stream
+        # Closed is what the handler's task may have done while this waited.
         with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             if isinstance(stream, HalfCloseableStream):
                 await stream.send_eof()
-                return True
-        await self._goodbye()
-        return False
-
-    async def _goodbye(self) -> None:
-        # Closed is what the handler's task may have done while this waited.
+                return
         with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await self._stream.aclose()
+        self._receiver.data_received(b"", trio.current_time())
+
+    def end(self) -> None:
+        self._nursery.start_soon(self.close)
 
     async def close(self) -> None:
+        self._reading.cancel()
+        if self._writing is not None:
+            self._writing.cancel()
         await trio.aclose_forcefully(self._stream)
 
 
-def byte_stream(stream: Stream) -> SocketStream | AnyStream:
+def byte_stream(stream: Stream, poller: Poller, nursery: trio.Nursery) -> ByteStream:
     """The fastest ByteStream for a trio stream, which belongs to it from now on."""
     if type(stream) is trio.SocketStream:
-        return SocketStream(socket.socket(fileno=stream.socket.detach()))
-    return AnyStream(stream)
+        sock = _detached(stream)
+        sock.setblocking(False)
+        return SocketStream(_nonblocking.SocketStream(sock), poller)
+    return AnyStream(stream, nursery)
+
+
+async def secured_stream(
+    stream: Stream,
+    poller: Poller,
+    nursery: trio.Nursery,
+    context: ssl.SSLContext | None,
+    **options: Any,
+) -> ByteStream:
+    """The same with TLS on it, once TLS's own handshake is done.
+
+    Args:
+        stream: is closed where that comes to nothing.
+        poller, nursery: as for `byte_stream`.
+        context: of TLS; None for a stream that speaks it already.
+        options: `server_side` or `server_hostname`, as for `SSLContext.wrap_socket`.
+
+    Raises:
+        OSError: it came to nothing; ssl.SSLError is one.
+    """
+    if context is None:
+        secured = cast("trio.SSLStream[Stream]", stream)
+    elif type(stream) is trio.SocketStream:
+        return SocketStream(await _secured_socket(_detached(stream), context, **options), poller)
+    else:
+        secured = trio.SSLStream(stream, context, **options)
+    try:
+        await secured.do_handshake()
+    except BaseException as error:
+        await trio.aclose_forcefully(secured)
+        if isinstance(error, trio.BrokenResourceError):
+            raise _broken(error) from None
+        raise
+    return AnyStream(secured, nursery)
+
+
+async def _secured_socket(
+    sock: socket.socket, context: ssl.SSLContext, **options: Any
+) -> _nonblocking.TLSStream:
+    try:
+        sock.setblocking(False)
+        stream = _nonblocking.TLSStream(sock, context, **options)
+        while not stream.handshake():
+            if stream.receive_on == READ:
+                await trio.lowlevel.wait_readable(sock)
+            else:
+                await trio.lowlevel.wait_writable(sock)
+    except BaseException:
+        sock.close()
+        raise
+    return stream
+
+
+def _broken(error: trio.BrokenResourceError) -> OSError:
+    if isinstance(error.__cause__, OSError):
+        return error.__cause__  # such as ssl.SSLCertVerificationError
+    return ConnectionError("the TLS handshake broke off")
+
+
+def _detached(stream: trio.SocketStream) -> socket.socket:
+    """The socket of a stream that is not to be used any more."""
+    return socket.socket(fileno=stream.socket.detach())
 
 
 def _names(sock: socket.socket | trio.socket.SocketType) -> tuple[Address | None, Address | None]:

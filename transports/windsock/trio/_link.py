@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, TypeVar
 
 import trio
+from trio.lowlevel import current_task, reschedule, wait_task_rescheduled
 
 from windsock import _trio_threads
 from windsock.core import Capabilities, State
 from windsock.core.app.channel import Channel
+from windsock.core.app.session import logger
 from windsock.core.protocol.connection import Connection
 
 from ._attendant import Attendant
-from ._io import AnyStream, SocketStream
+from ._io import ByteStream
 
 T = TypeVar("T")
 
 _OPEN: Final = State.OPEN
 
 
-class _Reader(enum.Enum):
-    """Who is inside `receive` of the byte stream."""
-
-    NOBODY = enum.auto()
-    WAITER = enum.auto()
-    BACKGROUND = enum.auto()
+# How long the next turn waits for a handler that was given one and went elsewhere, in seconds.
+_MAX_TURN_WAIT: Final = 0.25
 
 
 class TrioLink:
@@ -35,21 +32,22 @@ class TrioLink:
 
     __slots__ = (
         "_attendant",
-        "_background",
         "_connection",
         "_deadline_kept",
         "_deadline_number",
+        "_ended",
         "_eof",
-        "_flush_queued",
-        "_lot",
         "_news",
-        "_reader",
+        "_queue_flush",
+        "_reading",
+        "_send_now",
         "_sending_shut",
         "_stream",
-        "_stream_ended",
+        "_unsent",
+        "_waiting",
         "_write_high_water",
-        "_writing",
         "channel",
+        "flush_due",
     )
 
     capabilities = Capabilities()
@@ -58,36 +56,35 @@ class TrioLink:
     mutex: AbstractContextManager[object] = nullcontext()
     cancelled: tuple[type[Exception], ...] = ()
 
-    def __init__(
-        self, channel: Channel[Any], stream: SocketStream | AnyStream, attendant: Attendant
-    ) -> None:
+    def __init__(self, channel: Channel[Any], stream: ByteStream, attendant: Attendant) -> None:
         self.channel = channel
         channel.takes_turns = True
         self._connection: Connection = channel.connection
         self._stream = stream
+        self._send_now = stream.send_now
         self._attendant = attendant
+        self._queue_flush = attendant.flusher.flush_soon
         self._write_high_water = channel.config.write_high_water
-        self._reader = _Reader.NOBODY
-        self._background: trio.CancelScope | None = None
-        self._lot = trio.lowlevel.ParkingLot()
+        self._waiting: list[trio.lowlevel.Task] = []
         self._news = 0
+        self._reading = True
         self._eof = False
-        self._writing = False
+        self._unsent = 0
         self._sending_shut = False
-        self._stream_ended = False
-        self._flush_queued = False
+        self._ended = False
+        self.flush_due = False
         self._deadline_kept = float("inf")
         self._deadline_number = -1
         self._keep_deadline()
+        stream.start(self)
 
     # Link
 
-    async def checkpoint(self) -> None:
-        await trio.lowlevel.checkpoint_if_cancelled()
+    checkpoint = staticmethod(trio.lowlevel.checkpoint_if_cancelled)
+    now = staticmethod(trio.current_time)
 
-    def now(self) -> float:
-        return trio.current_time()
-
+    # A KeyboardInterrupt in here would leave a dead task to be rescheduled.
+    @trio.lowlevel.enable_ki_protection
     async def wait(self) -> None:
         news = self._news
         self._flush()
@@ -96,43 +93,15 @@ class TrioLink:
         elif self.channel.more:
             await trio.lowlevel.checkpoint()
             self._take_turn()
-        elif self._reader is _Reader.NOBODY and self._readable:
-            await self._read_as_waiter()
         else:
-            if self._background is not None:
-                self._background.cancel()  # this task will read itself from now on
-            await self._lot.park()
+            task = current_task()
 
-    @property
-    def _readable(self) -> bool:
-        return not self._eof and self.channel.wants_data
+            def abort(_: object) -> trio.lowlevel.Abort:
+                self._waiting.remove(task)
+                return trio.lowlevel.Abort.SUCCEEDED
 
-    async def _read_as_waiter(self) -> None:
-        self._reader = _Reader.WAITER
-        self._attendant.attended(self)
-        data: bytes | None = None
-        try:
-            data = await self._stream.receive()
-        finally:
-            self._reader = _Reader.NOBODY
-            if not self.channel.finished:
-                self._attendant.unattended(self)
-            if data is None:
-                self._lot.unpark_all()  # another task that waits must read instead
-        if data is not None:
-            self._feed(data)
-
-    def _take_turn(self) -> None:
-        """The next of what was read at once and not yet looked at."""
-        if self.channel.more:
-            self.channel.pump()
-            self.wake()
-
-    def _feed(self, data: bytes) -> None:
-        if not data:
-            self._eof = True
-        self.channel.receive_data(data, trio.current_time())
-        self.wake()
+            self._waiting.append(task)
+            await wait_task_rescheduled(abort)
 
     async def drain(self) -> None:
         self._flush()
@@ -142,20 +111,27 @@ class TrioLink:
             await self.wait()
 
     def flush_soon(self) -> None:
-        if not self._flush_queued:
-            self._flush_queued = True
-            self._attendant.flush_soon(self)
+        if not self.flush_due:
+            self.flush_due = True
+            self._queue_flush(self)
 
     def wake(self) -> None:
-        self._news += 1
-        if self._lot:
-            self._lot.unpark_all()
-        if self._reader is _Reader.WAITER:
-            self._stream.interrupt()
-        if self.channel.finished and not self._stream_ended:
+        self._notify()
+        wanted = not self._eof and self.channel.wants_data
+        if wanted is not self._reading:
+            self._reading = wanted
+            self._stream.read(wanted)
+        if self.channel.finished and not self._ended:
             # The peer waits for our end of TCP, however long the handler goes on.
-            self._stream_ended = True
-            self._attendant.nursery.start_soon(self._stream.close)
+            self._ended = True
+            self._stream.end()
+
+    def _notify(self) -> None:
+        self._news += 1
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            for task in waiting:
+                reschedule(task)
 
     def resume_reading(self) -> None:
         self.wake()
@@ -168,39 +144,64 @@ class TrioLink:
     ) -> T:
         return _trio_threads.from_thread(self._attendant.token, function, timeout)
 
-    # For the attendant
+    # For the stream
+
+    def data_received(self, data: bytes, now: float) -> None:
+        try:
+            if self.channel.receive_data(data, now):
+                self._notify()
+            else:
+                self._eof = self._eof or not data
+                self._after_input()
+        except Exception:  # the boundary: an error of ours costs this connection and no other
+            self._fail()
+
+    def _after_input(self) -> None:
+        connection = self._connection
+        if self.channel.more:
+            # Whoever waits takes the next turn, unless he goes elsewhere now.
+            self._be_called_at(trio.current_time() + _MAX_TURN_WAIT)
+        if connection.pending_output or connection.deadline_moved or connection.half_close:
+            self.flush_soon()
+        self.wake()
+
+    def _take_turn(self) -> None:
+        """The next of what was read at once and not yet looked at."""
+        if self.channel.more:
+            self.channel.pump()
+            self._after_input()
+
+    def written(self, left: int) -> None:
+        try:
+            self._unsent = left
+            self._connection.unsent(left, trio.current_time())
+            if left == 0:
+                self.channel.pump()
+                self._flush()
+            if left < self._write_high_water:
+                self.wake()
+        except Exception:  # the boundary, as above
+            self._fail()
+
+    def write_failed(self) -> None:
+        self._unsent = 0
+        self._connection.write_failed(trio.current_time())
+        self.channel.pump()
+        self.wake()
+
+    def _fail(self) -> None:
+        logger().exception("the connection failed")
+        self.write_failed()
+
+    # For the attendant and the flusher
 
     def flush_now(self) -> None:
-        """The flush that was asked for with `flush_soon`."""
-        self._flush_queued = False
-        if self.channel.more:
-            self.wake()  # whoever waits takes the next turn
-        self._flush()
-
-    def read_in_background(self) -> None:
-        """Read in place of the handler until it waits itself."""
-        # What the handler's last read left: a Pong to be sent, an end that is held for it, a turn.
-        self._take_turn()
-        self._flush()
-        if self._reader is _Reader.NOBODY and self._readable:
-            self._reader = _Reader.BACKGROUND
-            self._attendant.attended(self)
-            self._attendant.nursery.start_soon(self._read_loop)
-
-    async def _read_loop(self) -> None:
         try:
-            with trio.CancelScope() as self._background:
-                while self._readable:
-                    data = await self._stream.receive()
-                    if data is not None:
-                        self._feed(data)
-                        self._flush()
-        finally:
-            self._background = None
-            self._reader = _Reader.NOBODY
-            if not self.channel.finished:
-                self._attendant.unattended(self)
-            self.wake()
+            if self.channel.more:
+                self.wake()  # whoever waits takes the next turn
+            self._flush()
+        except Exception:  # the boundary, as above
+            self._fail()
 
     def handle_deadline(self, now: float) -> None:
         """Time has come, or has moved on: look what is due."""
@@ -213,11 +214,16 @@ class TrioLink:
             self.channel.pump()
             self._flush()
             self.wake()
+        self._take_turn()
         self._keep_deadline()
 
     def _keep_deadline(self) -> None:
         due = self._connection.deadline()
-        if due is not None and due < self._deadline_kept:
+        if due is not None:
+            self._be_called_at(due)
+
+    def _be_called_at(self, due: float) -> None:
+        if due < self._deadline_kept:
             self._attendant.forget_deadline(self._deadline_number)
             self._deadline_kept = due
             self._deadline_number = self._attendant.keep_deadline(self, due)
@@ -225,75 +231,37 @@ class TrioLink:
     # Writing
 
     def _flush(self) -> None:
-        if self._writing:
-            return
+        self.flush_due = False
+        if self._unsent:
+            return  # the stream is at it
         connection = self._connection
         data = connection.data_to_send()
         if data:
             try:
-                sent = self._stream.send_now(data)
+                sent = self._send_now(data)
             except OSError:
-                self._write_failed()
+                self.write_failed()
                 return
             if sent < len(data):
-                self._start_writing(data[sent:])
-        if (
-            connection.state is not _OPEN
-            and not self._writing
-            and connection.half_close
-            and not self._sending_shut
-        ):
-            self._start_writing(b"")
+                self._unsent = len(data) - sent
+                self._stream.write_rest(data, sent)
+                connection.unsent(self._unsent, trio.current_time())
+        if connection.state is not _OPEN:
+            self._approach_end()
         if connection.deadline_moved:
             self._keep_deadline()
 
-    def _start_writing(self, data: bytes) -> None:
-        self._writing = True
-        self._unsent(len(data))
-        self._attendant.nursery.start_soon(self._write_loop, data)
-
-    async def _write_loop(self, data: bytes) -> None:
-        """Write what the stream could not take at once; no handler's cancellation reaches here."""
-        connection = self._connection
-        try:
-            while data:
-                await self._stream.send_all(data, self._unsent)
-                data = connection.data_to_send()
-                if data:
-                    self._unsent(len(data))
-            if connection.half_close and not self._sending_shut:
-                self._sending_shut = True
-                closed = connection.closed
-                clean = closed is not None and closed.clean
-                if not await self._stream.shut_sending(clean=clean):
-                    self._feed(b"")
-        except OSError:
-            self._write_failed()
-        finally:
-            self._writing = False
-            self._keep_deadline()
-            self.wake()
-
-    def _unsent(self, size: int) -> None:
-        self._connection.unsent(size, trio.current_time())
-        if size == 0:
-            self.channel.pump()
-        if size < self._write_high_water:
-            self.wake()
-
-    def _write_failed(self) -> None:
-        self._connection.write_failed(trio.current_time())
-        self.channel.pump()
-        self.wake()
+    def _approach_end(self) -> None:
+        if self._connection.half_close and not self._unsent and not self._sending_shut:
+            self._sending_shut = True
+            closed = self._connection.closed
+            self._stream.shut_sending(clean=closed is not None and closed.clean)
 
     async def close(self) -> None:
         """Close the stream and have no more to do with the attendant."""
         self._flush()  # the goodbye of a cancelled handler, if the stream takes it
-        if self._background is not None:
-            self._background.cancel()
-        self._attendant.attended(self)
-        self._stream_ended = True
+        self._ended = True
         if not self.channel.finished:
-            self._write_failed()
+            self.write_failed()
         self._attendant.forget_deadline(self._deadline_number)
         await self._stream.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import trio
 from trio.abc import Listener, Stream
@@ -15,9 +15,10 @@ from windsock.core.app.address import Address
 from windsock.core.app.session import going_away, logger, serve_connection, server_channel
 
 from ._attendant import Attendant, attendance
-from ._io import byte_stream
+from ._io import ByteStream, byte_stream, secured_stream
 from ._link import TrioLink
 from ._listeners import listener_address, open_listeners
+from ._poller import poller
 
 
 class Server:
@@ -60,12 +61,10 @@ class Server:
     async def handle(self, stream: Stream, ssl_context: ssl.SSLContext | None = None) -> None:
         """Serve one connection until it ends, and close it."""
         started = trio.current_time()
-        if ssl_context is not None:
-            stream = trio.SSLStream(stream, ssl_context, server_side=True)
-        secure = _is_tls(stream)
-        if secure and not await self._tls_handshake(stream):
+        secure = ssl_context is not None or isinstance(stream, trio.SSLStream)
+        bytes_ = await self._open(stream, ssl_context, secure)
+        if bytes_ is None:
             return
-        bytes_ = byte_stream(stream)
         channel = server_channel(self._config, now=started)
         link = TrioLink(channel, bytes_, self._attendant)
         self._links.add(link)
@@ -89,17 +88,18 @@ class Server:
                 self._idle.set()
                 self._idle = trio.Event()
 
-    async def _tls_handshake(self, stream: Stream) -> bool:
-        tls = cast("trio.SSLStream[Stream]", stream)
+    async def _open(
+        self, stream: Stream, ssl_context: ssl.SSLContext | None, secure: bool
+    ) -> ByteStream | None:
+        poller, nursery = self._attendant.poller, self._attendant.nursery
+        if not secure:
+            return byte_stream(stream, poller, nursery)
         with trio.move_on_after(self._config.open_timeout):
             try:
-                await tls.do_handshake()
-            except trio.BrokenResourceError as error:
-                logger().debug("TLS handshake failed: %s", error.__cause__)
-            else:
-                return True
-        await trio.aclose_forcefully(stream)
-        return False
+                return await secured_stream(stream, poller, nursery, ssl_context, server_side=True)
+            except OSError as error:
+                logger().debug("TLS handshake failed: %s", error)
+        return None
 
 
 async def serve(
@@ -148,7 +148,7 @@ async def serve_listeners(
     app = as_app(app)
     config = config or Config()
     addresses = [name for listener in listeners if (name := listener_address(listener)) is not None]
-    async with app.running(), attendance() as attendant, trio.open_nursery() as handlers:
+    async with app.running(), attendance(poller) as attendant, trio.open_nursery() as handlers:
         server = Server(app, config, attendant, handlers.cancel_scope, addresses)
         handle = partial(server.handle, ssl_context=ssl_context)
         await handlers.start(_accept, server, handle, listeners, handlers)
@@ -175,7 +175,3 @@ async def serve_stream(app: Application, stream: Stream, *, config: Config | Non
         with trio.CancelScope() as handlers:
             server = Server(as_app(app), config or Config(), attendant, handlers, [])
             await server.handle(stream)
-
-
-def _is_tls(stream: Stream) -> bool:
-    return isinstance(stream, trio.SSLStream)
