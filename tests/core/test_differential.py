@@ -26,9 +26,12 @@ from tests.core.helpers import (
 )
 from windsock.core.protocol.config import Config, Deflate
 from windsock.core.protocol.deflate import DeflateParameters
+from windsock.core.protocol.events import Ping
 from windsock.core.protocol.frames import (
+    CloseFrame,
     FrameEngine,
     FrameEvent,
+    PongFrame,
     Role,
     Violation,
 )
@@ -92,12 +95,21 @@ def run(
     fast_lane: bool,
     config: Config = CONFIG,
 ) -> Outcome:
-    """What an engine makes of `chunks`, and how it echoes the messages in them."""
+    """What an engine makes of `chunks`, and how it answers them."""
     engine = FrameEngine(role, config, parameters, fast_lane=fast_lane)
     events = feed_frames(engine, chunks)
-    messages = [event for event in events if isinstance(event, (str, bytes))]
-    sent = b"".join(engine.encode_message(message) for message in messages)
+    sent = b"".join(answer(engine, event) for event in events)
     return Outcome(events, engine.message_in_progress, parse_frames(sent, role))
+
+
+def answer(engine: FrameEngine, event: FrameEvent) -> bytes:
+    if isinstance(event, (str, bytes)):
+        return engine.encode_message(event)
+    if isinstance(event, Ping):
+        return engine.encode_pong(event.payload)
+    if isinstance(event, PongFrame):
+        return engine.encode_ping(event.payload)
+    return engine.encode_close(event.code, event.reason)
 
 
 def check(
@@ -123,11 +135,15 @@ def same(one: Outcome, other: Outcome, *, compressed: bool) -> bool:
     # Bad text in bad or too much compressed data: what comes to light first depends on the cut.
     first, second = one.events[-1], other.events[-1]
     return (
-        one._replace(events=one.events[:-1]) == other._replace(events=other.events[:-1])
+        but_for_the_end(one) == but_for_the_end(other)
         and isinstance(first, Violation)
         and isinstance(second, Violation)
         and {first.code, second.code} <= {1007, 1009}
     )
+
+
+def but_for_the_end(outcome: Outcome) -> Outcome:
+    return outcome._replace(events=outcome.events[:-1], sent=outcome.sent[:-1])
 
 
 ROLES = st.sampled_from(Role)
@@ -175,12 +191,27 @@ def test_random_bytes(role: Role, which: int, data: bytes, cuts: list[int]) -> N
     check(role, which, data, cuts)
 
 
-@given(ROLES, st.lists(st.one_of(st.text(), st.binary(max_size=200_000)), max_size=4))
-def test_output(role: Role, messages: list[str | bytes]) -> None:
+SENT = st.one_of(
+    st.text(),
+    st.binary(max_size=200_000),
+    st.builds(Ping, st.binary(max_size=125)),
+    st.builds(PongFrame, st.binary(max_size=125)),
+)
+# What is answered with a Close frame, and what failing a connection has one say.
+CLOSES = st.one_of(
+    st.just(CloseFrame(1005, "")),
+    st.builds(CloseFrame, st.sampled_from([1000, 1001, 1013, 3000, 4999]), st.text(max_size=60)),
+    st.builds(Violation, st.sampled_from([1002, 1007, 1009]), st.text(max_size=130)),
+)
+
+
+@given(ROLES, st.lists(SENT, max_size=4), CLOSES)
+@example(Role.SERVER, [], Violation(1002, "é" * 100))
+def test_output(role: Role, events: list[FrameEvent], close: FrameEvent) -> None:
     """Compared unmasked."""
     sent = []
     for fast_lane in (True, False):
         engine = FrameEngine(role, Config(), fast_lane=fast_lane)
-        data = b"".join(engine.encode_message(message) for message in messages)
+        data = b"".join(answer(engine, event) for event in [*events, close])
         sent.append(parse_frames(data, role))
     assert sent[0] == sent[1]

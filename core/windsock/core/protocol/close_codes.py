@@ -17,7 +17,12 @@ INTERNAL_ERROR: Final = 1011
 # §7.4.1 and the registry it founded; 1004 to 1006 and 1015 are never in a frame.
 _SENDABLE: Final = frozenset({1000, 1001, 1002, 1003, *range(1007, 1014)})
 # A control frame's payload has at most 125 bytes (§5.5), two of which are the code.
-_MAX_REASON: Final = 123
+MAX_REASON: Final = 123
+
+
+def is_sendable(code: int) -> bool:
+    """Whether a Close frame may say `code`."""
+    return code in _SENDABLE or 3000 <= code <= 4999
 
 
 def check_close(code: int, reason: str) -> None:
@@ -29,7 +34,7 @@ def check_close(code: int, reason: str) -> None:
     """
     if isinstance(code, bool) or not isinstance(code, int):
         raise LocalProtocolError(f"a close code is an int, not {code!r}")
-    if code not in _SENDABLE and not 3000 <= code <= 4999:
+    if not is_sendable(code):
         raise LocalProtocolError(
             f"close code {code} must not be sent; use 1000 to 1003, 1007 to 1013 or 3000 to 4999"
         )
@@ -39,7 +44,7 @@ def check_close(code: int, reason: str) -> None:
         size = len(reason.encode())
     except UnicodeEncodeError:
         raise LocalProtocolError("a close reason must be encodable as UTF-8") from None
-    if size > _MAX_REASON:
+    if size > MAX_REASON:
         raise LocalProtocolError(
-            f"a close reason has at most {_MAX_REASON} bytes in UTF-8, not {size}"
+            f"a close reason has at most {MAX_REASON} bytes in UTF-8, not {size}"
         )

@@ -2,8 +2,9 @@
 
 Everything goes through wsproto, but for two things. Limits are enforced here, at the frame's
 header, before wsproto sees the payload. And an unfragmented data frame at a frame boundary takes
-the *fast lane*: it is decoded (or encoded) directly, whole or as it comes. The lane is a shortcut,
-never a second opinion: whatever is not plainly right goes to wsproto, which then judges it; only
+the *fast lane*: it is decoded (or encoded) directly, whole or as it comes; so does a whole control
+frame between messages. The lane is a shortcut, never a second opinion: whatever is not plainly
+right goes to wsproto, of which a connection has none until then, and which then judges it; only
 what turns out when a payload is inflated is judged here, in the same words.
 """
 
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wsproto.connection import Connection, ConnectionState, ConnectionType
+from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, TextMessage
 from wsproto.events import Event as WsprotoEvent
 from wsproto.events import Ping as WsprotoPing
@@ -26,6 +27,15 @@ from wsproto.frame_protocol import CloseReason
 from .accelerator import apply_mask, decode_messages, encode_masked_message, encode_message
 from .compressed_lane import COMPRESSED_PIECE, CompressedLane
 from .config import Config
+from .control import (
+    CLOSE,
+    PING,
+    PONG,
+    decode_control,
+    encode_control,
+    read_close,
+    write_close,
+)
 from .deflate import BoundedDeflate, DeflateParameters, InflateError, compressed_size_limit
 from .events import Ping
 from .partial import PartialMessage, start_partial
@@ -44,7 +54,6 @@ NOT_UTF_8: Final = "text that is not UTF-8"
 _RSV1: Final = 0x40
 _TEXT: Final = 0x1
 _BINARY: Final = 0x2
-_CLOSE: Final = 0x8
 _MASKED: Final = 0x80
 
 # Bytes of the extended payload length, by what stands in for the length (§5.2).
@@ -144,7 +153,7 @@ class FrameEngine:
                 client=self._client,
                 max_message_size=config.max_message_size,
             )
-        self._wsproto = self._new_wsproto()
+        self._wsproto: Connection | None = None
         self._fast_lane = fast_lane
         self._lane: CompressedLane | None = None
         self.decode_messages = decode_messages
@@ -165,7 +174,8 @@ class FrameEngine:
             self.encode_message = encode_message
         self._buffer: bytes | bytearray = b""
         self._position = 0
-        self._events: deque[FrameEvent] = deque()
+        # No deque: an empty one takes more than half a KiB.
+        self._events: list[FrameEvent] = []
         self._ended = False
         # The message in the lane whose frame has not come whole yet.
         self._partial: PartialMessage | None = None
@@ -182,11 +192,13 @@ class FrameEngine:
         self._fragments = 0
         self._pieces: Pieces[Any] | None = None
 
-    def _new_wsproto(self) -> Connection:
-        return Connection(
-            ConnectionType.CLIENT if self._client else ConnectionType.SERVER,
-            [self._deflate] if self._deflate is not None else [],
-        )
+    def _get_wsproto(self) -> Connection:
+        if self._wsproto is None:
+            self._wsproto = Connection(
+                ConnectionType.CLIENT if self._client else ConnectionType.SERVER,
+                [self._deflate] if self._deflate is not None else [],
+            )
+        return self._wsproto
 
     # Receiving
 
@@ -227,24 +239,19 @@ class FrameEngine:
         """The next message, control frame or violation; None until more bytes come."""
         while True:
             if self._events:
-                event = self._events.popleft()
+                event = self._events.pop(0)
                 if isinstance(event, (CloseFrame, Violation)):
                     self._end()
                 return event
-            if self._ended:
+            if self._ended or (self._position == len(self._buffer) and self._partial is None):
                 return None
             if self._partial is not None:
                 if not self._take_partial(self._partial):
                     return None
             elif self._remaining and not self._header_forwarded:
-                if not self._forward_payload():
-                    return None
+                self._forward_payload()
             else:
-                if (
-                    self.take_messages(self._events, _BATCH)
-                    or self._events
-                    or self._start_partial()
-                ):
+                if self._take_control() or self._decode_ahead() or self._start_partial():
                     continue
                 if not self._forward_header():
                     return None
@@ -270,6 +277,13 @@ class FrameEngine:
         if self._lane is not None and self._lane.failure is not None:
             self._events.append(_violation(self._lane.failure))
         return used
+
+    def _decode_ahead(self) -> bool:
+        """`take_messages` for `next_event`; whether there were any, or what has failed."""
+        messages: deque[Any] = deque()
+        self.take_messages(messages, _BATCH)
+        self._events[:0] = messages  # a violation came after them
+        return bool(self._events)
 
     def _start_partial(self) -> bool:
         """Take the beginning of a message into the lane; whether it is one for it."""
@@ -302,6 +316,26 @@ class FrameEngine:
             self._finish_message(message)
         return True
 
+    def _take_control(self) -> bool:
+        """Take a control frame by the lane; whether there is one for it."""
+        if self.message_in_progress or self._header_forwarded or not self._fast_lane:
+            return False
+        found = decode_control(self._buffer, self._position, not self._client)
+        if found is None:
+            return False
+        opcode, payload, end = found
+        event: FrameEvent
+        if opcode == CLOSE:
+            close = read_close(payload)
+            if close is None:
+                return False
+            event = CloseFrame(*close)
+        else:
+            event = Ping(payload) if opcode == PING else PongFrame(payload)
+        self._events.append(event)
+        self._position = end
+        return True
+
     def _forward_header(self) -> bool:
         """Pass what is there of a frame's header to wsproto; whether there was anything."""
         buffer, start = self._buffer, self._position
@@ -330,7 +364,7 @@ class FrameEngine:
         if complete:
             self._position = end
             self._header_forwarded = 0
-            if second & _MASKED and self._opcode == _CLOSE:
+            if second & _MASKED and self._opcode == CLOSE:
                 self._close_payload += buffer[end - 4 : end]
         self._feed(fresh)
         return True
@@ -362,23 +396,21 @@ class FrameEngine:
             return Violation(1009, f"message of over {self._max_fragments} frames")
         return None
 
-    def _forward_payload(self) -> bool:
-        """Pass what is there of a frame's payload to wsproto; whether there was anything."""
+    def _forward_payload(self) -> None:
+        """Pass what is there of a frame's payload to wsproto."""
         most = COMPRESSED_PIECE if self._compressed else _PIECE
         end = self._position + min(self._remaining, self.buffered, most)
         piece = bytes(self._buffer[self._position : end])
-        if not piece:
-            return False
         self._position = end
         self._remaining -= len(piece)
-        if self._opcode == _CLOSE:
+        if self._opcode == CLOSE:
             self._close_payload += piece
         self._feed(piece)
-        return True
 
     def _feed(self, data: bytes) -> None:
-        self._wsproto.receive_data(data)
-        for event in self._wsproto.events():
+        wsproto = self._get_wsproto()
+        wsproto.receive_data(data)
+        for event in wsproto.events():
             if isinstance(event, TextMessage):
                 self._take_data(event.data, event.message_finished)
             elif isinstance(event, BytesMessage):
@@ -390,10 +422,13 @@ class FrameEngine:
             else:
                 assert isinstance(event, CloseConnection)
                 self._events.append(self._judge_close(int(event.code), event.reason or ""))
+                # Nothing but a Close frame could be sent through it any more, though ours may wait
+                # until the application has answered what came before the peer's.
+                self._wsproto = None
 
     def _judge_close(self, code: int, reason: str) -> CloseFrame | Violation:
         """wsproto reports the peer's Close frame and its own parse errors in the same words."""
-        if self._opcode == _CLOSE and self._remaining == 0 and not self._header_forwarded:
+        if self._opcode == CLOSE and self._remaining == 0 and not self._header_forwarded:
             key, payload = bytes(4), bytes(self._close_payload)
             if not self._client:
                 key, payload = payload[:4], payload[4:]
@@ -440,21 +475,24 @@ class FrameEngine:
 
     def encode_ping(self, payload: bytes) -> bytes:
         """A Ping frame; `payload` has at most 125 bytes."""
+        if self._fast_lane:
+            return encode_control(PING, payload, self._client)
         return self._encode(WsprotoPing(payload=payload))
 
     def encode_pong(self, payload: bytes) -> bytes:
         """A Pong frame; `payload` has at most 125 bytes."""
+        if self._fast_lane:
+            return encode_control(PONG, payload, self._client)
         return self._encode(WsprotoPong(payload=payload))
 
     def encode_close(self, code: int, reason: str) -> bytes:
         """A Close frame, empty for 1005; nothing can be sent after it."""
+        payload = write_close(code, reason) if self._fast_lane else None
+        if payload is not None:
+            return encode_control(CLOSE, payload, self._client)
         if code == 1005:
             return self._encode(CloseConnection(code=CloseReason.NO_STATUS_RCVD))
         return self._encode(CloseConnection(code=code, reason=reason))
 
     def _encode(self, event: WsprotoEvent) -> bytes:
-        if self._wsproto.state is ConnectionState.REMOTE_CLOSING:
-            # Nothing but a Close frame can be sent through it any more, though ours may wait
-            # until the application has answered what came before the peer's.
-            self._wsproto = self._new_wsproto()
-        return bytes(self._wsproto.send(event))
+        return bytes(self._get_wsproto().send(event))
