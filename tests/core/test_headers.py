@@ -23,6 +23,11 @@ def test_a_mapping_without_regard_to_case() -> None:
     assert headers["HOST"] == "h"
     assert headers["X-TAG"] == "a, b"
     assert headers.get("absent") is None
+    assert headers.get("absent", "") == ""
+    assert headers.get("x-TAG", "") == "a, b"
+    assert headers.find("HOST") == "h"
+    assert headers.find("X-TAG") == ["a", "b"]
+    assert headers.find("absent") is None
     assert headers.get_all("x-Tag") == ["a", "b"]
     assert headers.get_all("absent") == []
     assert list(headers) == ["host", "x-tag"]

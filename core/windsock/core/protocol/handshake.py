@@ -7,7 +7,6 @@ request itself can come straight here.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 import secrets
@@ -66,6 +65,8 @@ _HANDSHAKE_FIELDS: Final = (
 
 # The Host field and the request target. RFC 3986 allows less, but nothing that this leaves out.
 _VISIBLE_RE: Final = re.compile(r"[!-~]*")
+# 16 bytes in base64 (RFC 6455 §4.1); what the last character has beyond them is not looked at.
+_KEY_RE: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 
 ORIGIN_REFUSED: Final = "this Origin may not open a WebSocket here"
 
@@ -139,9 +140,9 @@ def check_head(head: RequestHead, config: Config) -> Refusal | None:
     lines = head.headers.items_as_sent()
     if len(lines) > config.max_header_count:
         return Refusal(431, f"more than {config.max_header_count} header fields")
-    for name, value in lines:
-        if has_control(value):
-            return Refusal(400, f"control character in {name}")
+    if has_control("".join([value for _, value in lines])):
+        name = next(name for name, value in lines if has_control(value))
+        return Refusal(400, f"control character in {name}")
     if not _VISIBLE_RE.fullmatch(",".join(head.headers.get_all("host"))):
         return Refusal(400, "malformed Host")
     return None
@@ -157,28 +158,40 @@ def check_request(head: RequestHead, config: Config) -> Offer | Refusal:
     refusal = _check_characters(headers)
     if refusal is not None:
         return refusal
-    if len(headers.get_all("host")) != 1:
+    if not isinstance(headers.find("host"), str):
         return Refusal(400, "one Host is needed")
-    if "websocket" not in (parse_upgrade(headers.get_all("upgrade")) or ()):
+    if not _asks_to_upgrade(headers):
         return Refusal(400, "Upgrade must name websocket")
-    connection = parse_tokens(headers.get_all("connection")) or ()
-    if "upgrade" not in {token.lower() for token in connection}:
+    if not _names_upgrade(headers):
         return Refusal(400, "Connection must name Upgrade")
     if "transfer-encoding" in headers or headers.get("content-length", "0").strip("0"):
         return Refusal(400, "an opening handshake has no body")
     return _check_websocket_fields(headers, config)
 
 
+def _asks_to_upgrade(headers: Headers) -> bool:
+    if headers.find("upgrade") == "websocket":  # as nearly all of them send it
+        return True
+    return "websocket" in (parse_upgrade(headers.get_all("upgrade")) or ())
+
+
+def _names_upgrade(headers: Headers) -> bool:
+    if headers.find("connection") == "Upgrade":
+        return True
+    connection = parse_tokens(headers.get_all("connection")) or ()
+    return "upgrade" in {token.lower() for token in connection}
+
+
 def _check_websocket_fields(headers: Headers, config: Config) -> Offer | Refusal:
-    if headers.get_all("sec-websocket-version") != [VERSION]:
+    if headers.find("sec-websocket-version") != VERSION:
         # §4.4: name the version that would have been understood.
         return Refusal(
             426,
             f"Sec-WebSocket-Version must be {VERSION}",
             (("Sec-WebSocket-Version", VERSION), ("Upgrade", "websocket")),
         )
-    keys = headers.get_all("sec-websocket-key")
-    if len(keys) != 1 or not _is_key(keys[0]):
+    key = headers.find("sec-websocket-key")
+    if not isinstance(key, str) or not _KEY_RE.fullmatch(key):
         return Refusal(400, "one Sec-WebSocket-Key of 16 bytes in base64 is needed")
     subprotocols = _check_subprotocols(headers.get_all("sec-websocket-protocol"))
     if isinstance(subprotocols, Refusal):
@@ -187,7 +200,7 @@ def _check_websocket_fields(headers: Headers, config: Config) -> Offer | Refusal
     if extensions is None:
         return Refusal(400, "malformed Sec-WebSocket-Extensions")
     allowed = origin_allowed(headers, config.origins)
-    return Offer(keys[0], subprotocols, tuple(extensions), allowed)
+    return Offer(key, subprotocols, tuple(extensions), allowed)
 
 
 def check_hosted_request(head: RequestHead, offered: Iterable[str]) -> tuple[str, ...] | Refusal:
@@ -204,6 +217,8 @@ def check_hosted_request(head: RequestHead, offered: Iterable[str]) -> tuple[str
 
 
 def _check_characters(headers: Headers) -> Refusal | None:
+    if is_visible_ascii("".join([value for _, value in headers.items_as_sent()])):
+        return None
     for name in _HANDSHAKE_FIELDS:
         if not is_visible_ascii(headers.get(name, "")):
             return Refusal(400, f"character outside of printable ASCII in {name}")
@@ -217,25 +232,18 @@ def _check_subprotocols(values: Iterable[str]) -> tuple[str, ...] | Refusal:
     return tuple(subprotocols)
 
 
-def _is_key(key: str) -> bool:
-    try:
-        return len(base64.b64decode(key, validate=True)) == 16
-    except binascii.Error:
-        return False
-
-
 def origin_allowed(headers: Headers, origins: Sequence[str]) -> bool:
     """Whether the page that opens this WebSocket may do so (§10.2).
 
     A page of the host's own may, one of the listed origins may, and so may what is no browser and
     sends no Origin.
     """
-    sent = headers.get_all("origin")
-    if not sent or "*" in origins:
+    sent = headers.find("origin")
+    if sent is None or "*" in origins:
         return True
-    if len(sent) != 1:
+    if not isinstance(sent, str):
         return False
-    origin = sent[0].lower()
+    origin = sent.lower()
     return origin in {o.lower() for o in origins} or _same_host(origin, headers.get("host", ""))
 
 
@@ -381,8 +389,7 @@ def check_answer(headers: Headers, offer: ClientOffer) -> Answer | str:
             return f"control character in {name}"
     if (parse_upgrade(headers.get_all("upgrade")) or ()) != ["websocket"]:
         return "Upgrade must be websocket"
-    connection = parse_tokens(headers.get_all("connection")) or ()
-    if "upgrade" not in {token.lower() for token in connection}:
+    if not _names_upgrade(headers):
         return "Connection must name Upgrade"
     if headers.get_all("sec-websocket-accept") != [accept_token(offer.key)]:
         return "Sec-WebSocket-Accept does not answer our Sec-WebSocket-Key"

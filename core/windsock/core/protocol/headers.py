@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import cast
+from typing import TypeVar, cast, overload
+
+T = TypeVar("T")
 
 # RFC 9110 §5.6.2
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -32,7 +34,9 @@ class Headers(Mapping[str, str]):
 
     def __init__(self, lines: Iterable[tuple[str, str]] | Mapping[str, str] = ()) -> None:
         pairs: Iterable[tuple[str, str]]
-        if isinstance(lines, Headers):
+        if isinstance(lines, (list, tuple)):  # to ask for a Mapping takes longer
+            pairs = lines
+        elif isinstance(lines, Headers):
             pairs = lines.items_as_sent()
         elif isinstance(lines, Mapping):
             pairs = cast("Mapping[str, str]", lines).items()
@@ -41,16 +45,28 @@ class Headers(Mapping[str, str]):
         self._lines: tuple[tuple[str, str], ...] = tuple(pairs)
         self._index: dict[str, str | list[str]] | None = None
 
-    def _find(self, name: str) -> str | list[str] | None:
-        """The value of a field, or all where there are several."""
+    def find(self, name: str) -> str | list[str] | None:
+        """The value of the field `name`, all of them where it was sent more than once, or None."""
         if self._index is None:
             self._index = _index(self._lines)
         return self._index.get(name.lower())
 
     def __getitem__(self, name: str) -> str:
-        found = self._find(name)
+        found = self.find(name)
         if found is None:
             raise KeyError(name)
+        return found if isinstance(found, str) else ", ".join(found)
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, /, default: str | T) -> str | T: ...
+    def get(self, name: str, /, default: str | T | None = None) -> str | T | None:
+        """The values of the field `name`, joined; `default` where there is none."""
+        # Mapping's own raises and catches a KeyError for each that is missing.
+        found = self.find(name)
+        if found is None:
+            return default
         return found if isinstance(found, str) else ", ".join(found)
 
     def __iter__(self) -> Iterator[str]:
@@ -60,14 +76,14 @@ class Headers(Mapping[str, str]):
         return len({name.lower() for name, _ in self._lines})
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self._find(name) is not None
+        return isinstance(name, str) and self.find(name) is not None
 
     def __repr__(self) -> str:
         return f"Headers({list(self._lines)!r})"
 
     def get_all(self, name: str) -> list[str]:
         """Every value of the field `name`, in order."""
-        found = self._find(name)
+        found = self.find(name)
         if found is None:
             return []
         return [found] if isinstance(found, str) else list(found)

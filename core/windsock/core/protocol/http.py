@@ -34,6 +34,30 @@ _WITHOUT_CONTENT: Final = frozenset({204, 304})
 # A character that no request may hold, and those it stands in for.
 _REFUSED: Final = "\x00"
 _NOT_IN_LINE_RE: Final = re.compile(r"[\r\n]|[^\x00-\xff]")
+# Names that nearly all requests have, so that not each of them keeps its own.
+_USUAL: Final = (
+    "Host",
+    "User-Agent",
+    "Accept",
+    "Accept-Encoding",
+    "Accept-Language",
+    "Cache-Control",
+    "Connection",
+    "Cookie",
+    "Origin",
+    "Pragma",
+    "Sec-Fetch-Dest",
+    "Sec-Fetch-Mode",
+    "Sec-Fetch-Site",
+    "Sec-WebSocket-Extensions",
+    "Sec-WebSocket-Key",
+    "Sec-WebSocket-Protocol",
+    "Sec-WebSocket-Version",
+    "Upgrade",
+    "X-Forwarded-For",
+    "X-Forwarded-Proto",
+)
+_NAMES: Final = {name.encode(): name for usual in _USUAL for name in (usual, usual.lower())}
 # How much of a body h11 is given at once.
 _BODY_PIECE: Final = 64 * 1024
 
@@ -41,7 +65,12 @@ _BODY_PIECE: Final = 64 * 1024
 def _decode_headers(event: h11.Request | h11.Response | h11.InformationalResponse) -> Headers:
     # ISO-8859-1 keeps every byte as it came (RFC 9110 §5.5).
     lines = event.headers.raw_items()
-    return Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in lines)
+    return Headers(
+        [
+            (_NAMES.get(name) or name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in lines
+        ]
+    )
 
 
 def serialize_head(head: RequestHead) -> bytes:
@@ -80,10 +109,13 @@ class _HeadReader:
 
     def feed(self, data: bytes) -> None:
         """More bytes of the peer; b"" is the end of the stream."""
-        if data:
-            self._held_back += data
-        else:
+        if not data:
             self._eof = True
+        elif len(data) <= self._budget and not self._held_back:
+            self._budget -= len(data)
+            self.h11.receive_data(data)
+        else:
+            self._held_back += data
 
     def next(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """h11's next event, with the head's size held to the limit.
@@ -141,6 +173,8 @@ class ServerHandshake:
                     refusal = self._take_head(event)
                     if refusal is not None:
                         return refusal
+                    if self._offer is not None:
+                        return self._take_request()  # it has no body
                 elif isinstance(event, h11.Data):
                     self._body += event.data
                     if len(self._body) > self._config.max_body_size:
@@ -204,11 +238,9 @@ class ServerHandshake:
         assert self._offer is not None
         deflate, extensions = self._offer.agree(compression) or (None, None)
         lines = accept_headers(self._offer, subprotocol, headers, extensions)
-        response = h11.InformationalResponse(
-            status_code=101, headers=_encode(lines), reason=_phrase(101)
-        )
-        data = self._reader.h11.send(response)
-        assert data is not None
+        # h11 would check what was checked just now, and leave its own state, which is not needed.
+        fields = "".join([f"{name}: {value}\r\n" for name, value in lines])
+        data = f"HTTP/1.1 101 Switching Protocols\r\n{fields}\r\n".encode("ascii")
         return data, deflate, self._reader.trailing_data()
 
     def respond(self, status: int, headers: HeaderFields, body: bytes) -> bytes:
