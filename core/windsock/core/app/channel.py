@@ -32,7 +32,10 @@ _TURN: Final = 8 * 1024
 # Large messages are few, and each is worth the scheduler's pass: a turn has at least so many.
 _FEW: Final = 8
 
+_DECIDING: Final = State.DECIDING
+_RESPONDING: Final = State.RESPONDING
 _OPEN: Final = State.OPEN
+_CLOSED: Final = State.CLOSED
 _ENDING: Final = frozenset({State.DRAINING, State.CLOSED})
 
 ConnectionT = TypeVar("ConnectionT", bound=SupportsWebSocket)
@@ -105,7 +108,7 @@ class Channel(Generic[ConnectionT]):
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do but to close the socket."""
-        return self.connection.state is State.CLOSED
+        return self.connection.state is _CLOSED
 
     @property
     def wants_data(self) -> bool:
@@ -113,9 +116,9 @@ class Channel(Generic[ConnectionT]):
         state = self.connection.state
         if state is _OPEN:
             return not (self.full or self.more)
-        if state is State.DECIDING or state is State.RESPONDING:
+        if state is _DECIDING or state is _RESPONDING:
             return self._early_data < _MAX_EARLY_DATA
-        return state is not State.CLOSED  # from the end on, what comes is read and discarded
+        return state is not _CLOSED  # from the end on, what comes is read and discarded
 
     def receive_data(self, data: bytes | None, now: float) -> bool:
         """What the peer sent, b"" or None for the end of its stream.
@@ -134,7 +137,7 @@ class Channel(Generic[ConnectionT]):
             if alone and used < room and not self.more:
                 return True
         else:
-            if data and (state is State.DECIDING or state is State.RESPONDING):
+            if data and (state is _DECIDING or state is _RESPONDING):
                 self._early_data += len(data)
             connection.receive_data(data, now)
         self.pump()

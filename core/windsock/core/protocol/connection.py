@@ -41,10 +41,19 @@ from .state import Input, State, Table, transition
 # not be kept from it for longer than a moment.
 _MAX_HOLD: Final = 0.25
 
+_NEVER: Final = float("inf")
+
 Message = str | bytes | bytearray | memoryview
 
-_OPEN: Final = State.OPEN  # looking a member up in its class takes longer
+# Looking a member up in its class takes longer.
+_DECIDING: Final = State.DECIDING
+_RESPONDING: Final = State.RESPONDING
+_OPEN: Final = State.OPEN
+_CLOSING: Final = State.CLOSING
+_DRAINING: Final = State.DRAINING
+_CLOSED: Final = State.CLOSED
 _SERVER: Final = Role.SERVER
+_CLOSING_OR_AFTER: Final = frozenset({State.CLOSING, State.DRAINING, State.CLOSED})
 _AWAITING: Final = frozenset({State.AWAITING_REQUEST, State.AWAITING_RESPONSE})
 
 
@@ -99,7 +108,7 @@ class Connection(ABC):
         self.deadline_moved = True
         """Whether `deadline` may be nearer than when it was last asked for."""
         self._out: list[bytes] = []
-        self._events: deque[Event] = deque()
+        self._events: list[Event] = []  # no deque: an empty one takes more than half a KiB
         self._frames: FrameEngine | None = None
         self._at_rest = False  # whether the next byte begins a frame, and nothing else is going on
         self._decode_messages: Callable[
@@ -138,7 +147,7 @@ class Connection(ABC):
         if self._keepalive.received(now):
             self.deadline_moved = True
         if self._frames is not None:
-            if self.state is State.OPEN or self.state is State.CLOSING:
+            if self.state is _OPEN or self.state is _CLOSING:
                 self._frames.receive_data(data)
         else:
             self._feed_handshake(data)
@@ -155,16 +164,12 @@ class Connection(ABC):
         """
         while True:
             if self._events:
-                return self._events.popleft()
-            if self.state is State.OPEN or self.state is State.CLOSING:
+                return self._events.pop(0)
+            if self.state is _OPEN or self.state is _CLOSING:
                 assert self._frames is not None
                 found = self._frames.next_event() if self._held is None else self._held
                 self._held = None
-                if (
-                    hold_end
-                    and self.state is State.OPEN
-                    and isinstance(found, (CloseFrame, Violation))
-                ):
+                if hold_end and self.state is _OPEN and isinstance(found, (CloseFrame, Violation)):
                     self._hold(found)
                     return NEED_DATA
                 if found is not None:
@@ -182,11 +187,11 @@ class Connection(ABC):
                 )
             elif self.state in _AWAITING and self._advance_handshake():
                 continue
-            if self.state is State.RESPONDING or (self.state is State.DECIDING and not self._eof):
+            if self.state is _RESPONDING or (self.state is _DECIDING and not self._eof):
                 return PAUSED
-            if not self._eof or self.state is State.CLOSED:
+            if not self._eof or self.state is _CLOSED:
                 return NEED_DATA
-            if self.state is State.DRAINING and self.backlog:
+            if self.state is _DRAINING and self.backlog:
                 return NEED_DATA  # the peer may still read what we sent last
             self._end_of_stream()
 
@@ -238,9 +243,9 @@ class Connection(ABC):
         if isinstance(found, (str, bytes)):
             self._message_since = None
             # Messages that cross our Close frame are discarded (§1.4: no more data is processed).
-            return found if self.state is State.OPEN else None
+            return found if self.state is _OPEN else None
         if isinstance(found, Ping):
-            if self.state is not State.OPEN:
+            if self.state is not _OPEN:
                 return None
             self._answer_ping(found.payload)
             return found
@@ -274,7 +279,7 @@ class Connection(ABC):
             self._queue(self._frames.encode_pong(payload))
 
     def _receive_close(self, frame: CloseFrame) -> None:
-        if self.state is State.OPEN:
+        if self.state is _OPEN:
             assert self._frames is not None
             self._advance(Input.CLOSE_FRAME)
             self._queue(self._frames.encode_close(frame.code, frame.reason))
@@ -288,7 +293,7 @@ class Connection(ABC):
 
     def _fail(self, cause: Input, code: int, reason: str) -> None:
         """_Fail the WebSocket Connection_ (§7.1.7): say why, then wait for the peer to go."""
-        was_open = self.state is State.OPEN
+        was_open = self.state is _OPEN
         self._advance(cause)
         if was_open:
             assert self._frames is not None
@@ -297,7 +302,7 @@ class Connection(ABC):
         self._finish(code, reason, clean=False, by_peer=False)
 
     def _end_of_stream(self) -> None:
-        by_peer = self.state is not State.CLOSING
+        by_peer = self.state is not _CLOSING
         self._advance(Input.EOF)
         self._finish(close_codes.ABNORMAL, "", clean=False, by_peer=by_peer)
 
@@ -344,7 +349,7 @@ class Connection(ABC):
                 too many Pings, are unanswered.
             Disconnected: the WebSocket is no longer open.
         """
-        if self.state is not State.OPEN:
+        if self.state is not _OPEN:
             self._refuse_to_send(Input.PING)
         assert self._frames is not None
         if payload is not None:
@@ -364,7 +369,7 @@ class Connection(ABC):
             LocalProtocolError: not open yet, or over 125 bytes.
             Disconnected: the WebSocket is no longer open.
         """
-        if self.state is not State.OPEN:
+        if self.state is not _OPEN:
             self._refuse_to_send(Input.PONG)
         assert self._frames is not None
         _check_control_payload(payload)
@@ -382,13 +387,13 @@ class Connection(ABC):
         check_close(code, reason)
         self._now = now
         before = self.state
-        if before is State.OPEN:
+        if before is _OPEN:
             assert self._frames is not None
             self._advance(Input.CLOSE)
             self._queue(self._frames.encode_close(code, reason))
             self._closing_since = now
             self._sent_close = CloseFrame(code, reason)
-        elif before in {State.CLOSING, State.DRAINING, State.CLOSED}:
+        elif before in _CLOSING_OR_AFTER:
             self._advance(Input.CLOSE)
         else:
             self._close_before_open()
@@ -439,7 +444,7 @@ class Connection(ABC):
 
         A client leaves it to the server to end TCP after a clean close (RFC 6455 §7.1.1).
         """
-        if self.state is not State.DRAINING:
+        if self.state is not _DRAINING:
             return False
         return self._role is Role.SERVER or (self.closed is not None and not self.closed.clean)
 
@@ -451,7 +456,7 @@ class Connection(ABC):
         taken = self._handed_over - size
         if size == 0:
             self._unsent_since = None
-            if self.state is State.DRAINING and self._frames is None and self._unsent:
+            if self.state is _DRAINING and self._frames is None and self._unsent:
                 self._closing_since = now  # an HTTP response may take longer than closing
                 self.deadline_moved = True
         elif self._unsent_since is None or taken > self._taken:
@@ -460,18 +465,18 @@ class Connection(ABC):
         self._unsent = size
         self._taken = taken
         if size == 0 and self._owed_pong is not None:
-            if self.state is State.OPEN:
+            if self.state is _OPEN:
                 assert self._frames is not None
                 self._queue(self._frames.encode_pong(self._owed_pong))
             self._owed_pong = None
-        if self._eof and self.state is State.DRAINING and not self.backlog:
+        if self._eof and self.state is _DRAINING and not self.backlog:
             self._end_of_stream()
 
     def write_failed(self, now: float) -> None:
         """Writing has failed for good: nothing more is sent, and the connection has ended."""
         self._now = now
         self._release()
-        by_peer = self.state is not State.CLOSING
+        by_peer = self.state is not _CLOSING
         self._advance(Input.WRITE_FAILED)
         self._finish(close_codes.ABNORMAL, "", clean=False, by_peer=by_peer)
         self._out.clear()
@@ -499,43 +504,43 @@ class Connection(ABC):
         It moves: ask again after every call of anything else.
         """
         self.deadline_moved = False
-        times = self._deadlines()
-        return min(times) if times else None
+        due = self._due()
+        return None if due == _NEVER else due
 
-    def _deadlines(self) -> list[float]:
-        if self.state is State.CLOSED:
-            return []
-        times: list[float] = []
-        if self._unsent_since is not None:
-            times.append(self._unsent_since + self._config.write_timeout)
-        if self.state is State.OPEN:
-            times.append(self._keepalive.deadline())
+    def _due(self) -> float:
+        state = self.state
+        due = _NEVER
+        if state is _CLOSED:
+            return due
+        if state is _OPEN:
+            due = self._keepalive.deadline()
             if self._held_since is not None:
-                times.append(self._held_since + _MAX_HOLD)
+                due = min(due, self._held_since + _MAX_HOLD)
             if self._message_since is not None and not self._reading_paused:
-                times.append(self._message_since + self._config.message_timeout)
-        elif self.state in {State.CLOSING, State.DRAINING}:
+                due = min(due, self._message_since + self._config.message_timeout)
+        elif state is _CLOSING or state is _DRAINING:
             # An HTTP response that is still being read has the write deadline alone.
             if self._frames is not None or self._unsent_since is None:
                 assert self._closing_since is not None
-                times.append(self._closing_since + self._config.close_timeout)
-        elif self.state is not State.RESPONDING:
-            times.append(self._opened_at + self._config.open_timeout)
-        return times
+                due = self._closing_since + self._config.close_timeout
+        elif state is not _RESPONDING:
+            due = self._opened_at + self._config.open_timeout
+        if self._unsent_since is not None:
+            due = min(due, self._unsent_since + self._config.write_timeout)
+        return due
 
     def handle_deadline(self, now: float) -> None:
         """Do what is due at `now`; nothing if it is too early."""
         self._now = now
-        times = self._deadlines()
-        if not times or now < min(times):
+        if now < self._due():
             return
         if self._unsent_since is not None and now >= (
             self._unsent_since + self._config.write_timeout
         ):
             self.write_failed(now)
-        elif self.state is State.OPEN:
+        elif self.state is _OPEN:
             self._handle_open_deadline(now)
-        elif self.state in {State.CLOSING, State.DRAINING}:
+        elif self.state in _CLOSING_OR_AFTER:
             self._advance(Input.TIMEOUT)
             self._finish(close_codes.ABNORMAL, "", clean=False, by_peer=False)
         else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import secrets
-from collections import OrderedDict
 from typing import Final
 
 from .errors import LocalProtocolError
@@ -40,7 +39,7 @@ class Keepalive:
         """When something arrived last."""
         self._pinged_at: float | None = None
         self._own_ping: bytes | None = None
-        self._unanswered: OrderedDict[bytes, float] = OrderedDict()
+        self._unanswered: dict[bytes, float] = {}  # in the order they were sent
 
     def received(self, now: float) -> bool:
         """Something arrived: whatever it is, the peer is there.
@@ -99,8 +98,10 @@ class Keepalive:
         sent_at = self._unanswered.get(payload)
         if sent_at is None:
             return None
-        while self._unanswered.popitem(last=False)[0] != payload:
-            pass
+        answered: bytes | None = None
+        while answered != payload:
+            answered = next(iter(self._unanswered))
+            del self._unanswered[answered]
         return now - sent_at
 
     def unanswered(self, payload: bytes) -> bool:
