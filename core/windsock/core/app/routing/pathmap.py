@@ -66,6 +66,7 @@ class PathMap(Generic[RuleT]):
         self._method_not_allowed = MethodNotAllowed
         self._not_found = NotFound
         parts: list[Part] = []
+        self._literal: dict[str, list[RuleT]] = {}
 
         class Converter(routing.BaseConverter):
             """Takes what a part takes, and leaves it as it is."""
@@ -90,6 +91,8 @@ class PathMap(Generic[RuleT]):
                 else:
                     path += f"/<part({len(parts)}):p{len(parts)}>"
                     parts.append(segment)
+            if all(isinstance(segment, str) for segment in rule.segments):
+                self._literal.setdefault(path, []).append(rule)
             added = routing.Rule(path, endpoint=rule, methods=rule.methods)
             added.methods = _Methods(rule.methods, rule.number)
             paths.add(added)
@@ -97,12 +100,16 @@ class PathMap(Generic[RuleT]):
         self._paths = paths.bind("localhost")
 
     def find(
-        self, path: str, method: str, skipped: Iterable[RuleT]
+        self, path: str, method: str, skipped: Collection[RuleT]
     ) -> Found[RuleT] | Collection[str]:
         """The first rule for `path` and `method` besides the skipped ones.
 
         If there is none, the methods of the rules that `path` leads to.
         """
+        # What is written out goes before placeholders, so nothing in the map goes before this.
+        for rule in self._literal.get(path, ()):
+            if method in rule.methods and rule not in skipped:
+                return Found(rule, ())
         asked = " ".join([method, *(str(rule.number) for rule in skipped)])
         try:
             found: tuple[RuleT, Mapping[str, Any]] = self._paths.match(path, asked)
