@@ -11,7 +11,7 @@ from urllib.parse import quote
 from .codec import JSONCodec
 from .handlers import websocket_endpoint
 from .inspection import is_async_generator_function
-from .middleware import CallNext, Middleware, run_middleware
+from .middleware import CallNext, Middleware, with_middleware
 from .options import RouteOptions
 from .request import Request
 from .response import Reject, Response
@@ -213,7 +213,7 @@ class App(Router):
             Exception: whatever the handler raises.
         """
         handler = self._find(ws.request, WEBSOCKET)
-        answer = await run_middleware(self._middleware, ws, handler)
+        answer = await with_middleware(self._middleware, handler)(ws)
         if isinstance(answer, Response):
             raise Reject(answer)
 
@@ -226,7 +226,7 @@ class App(Router):
         # No client may ask for a WebSocket by a method of that name.
         method = "" if request.method == WEBSOCKET else request.method
         handler = self._find(request, method)
-        return cast(Response, await run_middleware(self._middleware, request, handler))
+        return cast(Response, await with_middleware(self._middleware, handler)(request))
 
     def _find(self, request: Request, method: str) -> CallNext:
         """What is to run inside the middleware; the request learns what leads there."""
@@ -254,7 +254,7 @@ class App(Router):
             options.apply(ws, self._json)
             await endpoint.call(ws, self._workers)
 
-        return _within(options.middleware, handle)
+        return with_middleware(options.middleware, handle)
 
     def _http_handler(self, handled: Handled) -> CallNext:
         endpoint = handled.http
@@ -263,7 +263,7 @@ class App(Router):
         async def handle(request: Request) -> Any:
             return await endpoint.call(request, self._workers)
 
-        return _within(handled.options.middleware, handle)
+        return with_middleware(handled.options.middleware, handle)
 
     def _find_mounted(self, raw_path: str) -> tuple[App, str] | None:
         deepest = max((prefix.count("/") for prefix in self._mounted), default=0)
@@ -282,16 +282,6 @@ def _without_argument(function: Callable[[], T]) -> Callable[[App], T]:
         return function()
 
     return call
-
-
-def _within(middleware: tuple[Middleware, ...], handler: CallNext) -> CallNext:
-    if not middleware:
-        return handler
-
-    async def handle(asked: Any) -> Any:
-        return await run_middleware(middleware, asked, handler)
-
-    return handle
 
 
 def _mounted_handler(app: App, prefix: str) -> CallNext:

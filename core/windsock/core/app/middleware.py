@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -61,18 +61,14 @@ def _check(middleware: Any) -> Middleware:
     return cast(Middleware, middleware)
 
 
-def run_middleware(
-    middleware: Iterable[Middleware], asked: WebSocket | Request, handler: CallNext
-) -> Awaitable[Any]:
-    """Run `handler` inside the middlewares, the first of them outermost.
+def with_middleware(middleware: Sequence[Middleware], handler: CallNext) -> CallNext:
+    """`handler` inside the middlewares, the first of them outermost.
 
-    Raises:
-        TypeError: one of them returned something that is no answer.
+    To await what it gives raises TypeError where one of them returned something that is no answer.
     """
-    call = handler
-    for one in reversed(tuple(middleware)):
-        call = partial(_run_one, one, call)
-    return call(asked)
+    for one in reversed(middleware):
+        handler = partial(_run_one, one, handler)
+    return handler
 
 
 async def _run_one(middleware: Middleware, call_next: CallNext, asked: Any) -> Any:

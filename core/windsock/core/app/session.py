@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from windsock.core.protocol import close_codes
@@ -66,15 +66,25 @@ async def serve_connection(
         websocket: the class to make the `WebSocket` of.
     """
     try:
-        with suppress(*link.cancelled):
-            await _serve(app, channel, link, secure, client, server, scope, websocket)
+        try:
+            with link.mutex:
+                while channel.greeting is None and not channel.ended:
+                    await link.wait()
+            handling = _handle(app, channel, link, secure, client, server, scope, websocket)
+            if handling is not None:
+                await handling
+            with link.mutex:
+                while not channel.finished:
+                    await link.wait()
+        except link.cancelled:
+            pass
     except* Exception as group:
         # The boundary around the boundaries below: also what a cancelled handler raises besides
         # its cancellation, which goes on from here by itself.
         logger().error("the connection of %s failed", client, exc_info=group)
 
 
-async def _serve(
+def _handle(
     app: App,
     channel: Channel[SupportsServing],
     link: Link,
@@ -83,10 +93,8 @@ async def _serve(
     server: Address | None,
     scope: dict[str, Any] | None,
     websocket: type[WebSocket],
-) -> None:
-    with link.mutex:
-        while channel.greeting is None and not channel.ended:
-            await link.wait()
+) -> Awaitable[None] | None:
+    """What is to be awaited for the request that came, if one did."""
     found = channel.greeting
     if isinstance(found, HandshakeRequested):
         request = Request(
@@ -100,10 +108,9 @@ async def _serve(
         request.origin_allowed = found.origin_allowed
         ws = websocket(channel, link, request)
         if found.origin_allowed or app.judges_origins:
-            await run_websocket(app, ws, channel, link)
-        else:
-            await _reject(ws, Response(f"{ORIGIN_REFUSED}\n", 403))
-    elif isinstance(found, HttpRequested):
+            return run_websocket(app, ws, channel, link)
+        return _reject(ws, Response(f"{ORIGIN_REFUSED}\n", 403))
+    if isinstance(found, HttpRequested):
         request = Request(
             found.head,
             body=found.body,
@@ -113,10 +120,8 @@ async def _serve(
             scope=scope,
             served=Served(link, channel.config),
         )
-        await run_http(app, request, channel, link)
-    with link.mutex:
-        while not channel.finished:
-            await link.wait()
+        return run_http(app, request, channel, link)
+    return None
 
 
 async def run_websocket(

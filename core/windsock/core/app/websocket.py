@@ -537,10 +537,13 @@ class WebSocket:
     def begin_close(self, code: int = 1000, reason: str = "") -> None:
         """Do what `close` does at once, and leave the waiting to it. Errors as `close`."""
         now = self._link.now()
-        self._channel.connection.close(code, reason, now)
+        channel = self._channel
+        settled = channel.ended and not channel.full
+        channel.connection.close(code, reason, now)
         self._decided = True
-        self._channel.discard(now)
-        self._channel.settle(self._link)
+        channel.discard(now)
+        if not settled:
+            channel.settle(self._link)
 
     def see_end(self) -> None:
         """See the end that the peer has begun already, if it has.
