@@ -17,6 +17,7 @@ from ._flusher import Flusher
 T = TypeVar("T")
 
 _OPEN: Final = State.OPEN
+_ENDING: Final = frozenset({State.DRAINING, State.CLOSED})
 
 
 class AsyncioLink(asyncio.Protocol):
@@ -34,6 +35,7 @@ class AsyncioLink(asyncio.Protocol):
         loop: asyncio.AbstractEventLoop,
         flusher: Flusher,
         connected: Callable[[AsyncioLink], None] | None = None,
+        asked: Callable[[AsyncioLink], None] | None = None,
     ) -> None:
         self.channel = channel
         channel.takes_turns = True
@@ -42,6 +44,7 @@ class AsyncioLink(asyncio.Protocol):
         self._flusher = flusher
         self.now = loop.time
         self._connected = connected
+        self._asked = asked
         self._transport: asyncio.Transport | None = None
         self._write_high_water = channel.config.write_high_water
         self._waiters: list[asyncio.Future[None]] = []
@@ -71,6 +74,8 @@ class AsyncioLink(asyncio.Protocol):
     def eof_received(self) -> bool:
         self.channel.receive_data(b"", self._loop.time())
         self._after_input()
+        if self.channel.finished:
+            return False
         # Keep the sending side open; with TLS there is no such thing.
         return self._transport is not None and self._transport.can_write_eof()
 
@@ -93,16 +98,30 @@ class AsyncioLink(asyncio.Protocol):
                 self.channel.pump()
         if self._timer is not None:
             self._timer.cancel()
+        self._look_for_request()
         self.wake()
+
+    def _look_for_request(self) -> None:
+        """Tell whoever waits for one, once, that it came, or that none will come."""
+        asked = self._asked
+        if asked is not None and (self.channel.greeting is not None or self.channel.ended):
+            self._asked = None
+            asked(self)
 
     def _after_input(self) -> None:
         transport = self._transport
+        connection = self._connection
+        self._look_for_request()
+        self.wake()
+        if connection.state in _ENDING:
+            self._flush()  # nothing will be added to it
+            return
         if transport is not None and not self.channel.wants_data:
             transport.pause_reading()
-        self.wake()
-        connection = self._connection
-        if self.channel.more or connection.pending_output or connection.deadline_moved:
+        if self.channel.more or connection.pending_output:
             self.flush_soon()
+        elif connection.deadline_moved:
+            self._arm_timer()
 
     def _take_turn(self) -> None:
         self.channel.pump()
@@ -177,7 +196,7 @@ class AsyncioLink(asyncio.Protocol):
             transport.write(data)
             if self._writing_paused:
                 self._report_unsent()
-        if connection.state is not _OPEN:
+        if connection.state in _ENDING:
             self._approach_end(transport)
         if connection.deadline_moved:
             self._arm_timer()
@@ -218,6 +237,7 @@ class AsyncioLink(asyncio.Protocol):
         self.channel.pump()
         self._flush()
         self._arm_timer()
+        self._look_for_request()
         self.wake()
 
     def end(self) -> None:

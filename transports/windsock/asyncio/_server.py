@@ -29,7 +29,9 @@ class Server:
         self._flusher = Flusher(loop)
         self._secure = secure
         self._listeners: list[asyncio.Server] = []
-        self._sessions: dict[asyncio.Task[None], AsyncioLink] = {}
+        # Who has not asked for anything yet needs no task.
+        self._awaiting: set[AsyncioLink] = set()
+        self._sessions: dict[AsyncioLink, asyncio.Task[None]] = {}
         self._stopping = False
         self._stopped = asyncio.Event()
         self.addresses: list[Address] = []
@@ -37,29 +39,36 @@ class Server:
 
     def _make_link(self) -> AsyncioLink:
         channel = server_channel(self._config, now=self._loop.time())
-        return AsyncioLink(channel, self._loop, self._flusher, self._connected)
+        return AsyncioLink(channel, self._loop, self._flusher, self._connected, self._asked)
 
     def _connected(self, link: AsyncioLink) -> None:
         if self._stopping:
             link.end()
-            return
-        task = self._loop.create_task(self._serve(link))
-        self._sessions[task] = link
-        task.add_done_callback(self._sessions.pop)
+        else:
+            self._awaiting.add(link)
 
-    async def _serve(self, link: AsyncioLink) -> None:
-        assert link.transport is not None
+    def _asked(self, link: AsyncioLink) -> None:
+        if link in self._awaiting:
+            self._awaiting.remove(link)
+            self._start(link)
+
+    def _start(self, link: AsyncioLink) -> None:
+        if link.transport is not None:
+            self._sessions[link] = self._loop.create_task(self._serve(link, link.transport))
+
+    async def _serve(self, link: AsyncioLink, transport: asyncio.Transport) -> None:
         try:
             await serve_connection(
                 self._app,
                 link.channel,
                 link,
                 secure=self._secure,
-                client=address_of(link.transport.get_extra_info("peername")),
-                server=address_of(link.transport.get_extra_info("sockname")),
+                client=address_of(transport.get_extra_info("peername")),
+                server=address_of(transport.get_extra_info("sockname")),
             )
         finally:
             link.end()
+            del self._sessions[link]
 
     async def serve_forever(self) -> None:
         """Wait until the server was shut down."""
@@ -76,11 +85,15 @@ class Server:
         self._stopping = True
         for listener in self._listeners:
             listener.close()
-        for link in list(self._sessions.values()):
+        for link in self._awaiting:
+            self._start(link)
+        self._awaiting.clear()
+        for link in list(self._sessions):
             going_away(link.channel, link)
         if self._sessions:
-            await asyncio.wait(list(self._sessions), timeout=self._config.shutdown_timeout)
-        remaining = list(self._sessions)
+            sessions = list(self._sessions.values())
+            await asyncio.wait(sessions, timeout=self._config.shutdown_timeout)
+        remaining = list(self._sessions.values())
         for task in remaining:
             task.cancel()
         await asyncio.gather(*remaining, return_exceptions=True)
