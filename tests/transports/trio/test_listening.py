@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import socket
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
@@ -12,6 +13,7 @@ import trio
 import windsock.trio
 from tests.transports.handlers import echo, hold
 from windsock.core import WebSocket
+from windsock.trio import _accepting
 
 from .running import MemoryListener, dial, serving, tcp_address, url
 
@@ -137,6 +139,40 @@ async def test_a_stream_that_is_connected_already() -> None:
         await ours.send_all(b"x")
     with pytest.raises(trio.ClosedResourceError):
         await theirs.send_all(b"x")
+
+
+class FailingSocket:
+    """Accepts, but for the errors that come first."""
+
+    def __init__(self, sock: socket.socket, errors: list[int]) -> None:
+        self._socket = sock
+        self._errors = errors
+        self.family = sock.family
+
+    def accept(self) -> Any:
+        if self._errors:
+            raise OSError(self._errors.pop(0), "as told")
+        return self._socket.accept()
+
+
+async def test_what_keeps_connections_from_being_accepted_passes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client that has gone already is not worth a word; a lack of files is."""
+    errors = [errno.ECONNABORTED, errno.EMFILE, errno.ECONNABORTED]
+    accept_waiting = _accepting._accept_waiting
+
+    def failing(sock: socket.socket, accepted: Any) -> None:
+        accept_waiting(cast(socket.socket, FailingSocket(sock, errors)), accepted)
+
+    monkeypatch.setattr(_accepting, "_accept_waiting", failing)
+    monkeypatch.setattr(_accepting, "_RETRY_AFTER", 0)
+    async with serving(echo) as server:
+        await assert_echo(url(server))
+    assert not errors
+    assert [record.message for record in caplog.records] == [
+        f"cannot accept: [Errno {errno.EMFILE}] as told; trying again in a moment"
+    ]
 
 
 async def test_nobody_listens_there() -> None:

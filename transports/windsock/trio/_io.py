@@ -276,10 +276,14 @@ class AnyStream:
 def byte_stream(stream: Stream, poller: Poller, nursery: trio.Nursery) -> ByteStream:
     """The fastest ByteStream for a trio stream, which belongs to it from now on."""
     if type(stream) is trio.SocketStream:
-        sock = _detached(stream)
-        sock.setblocking(False)
-        return SocketStream(_nonblocking.SocketStream(sock), poller)
+        return socket_stream(_detached(stream), poller)
     return AnyStream(stream, nursery)
+
+
+def socket_stream(sock: socket.socket, poller: Poller) -> ByteStream:
+    """The same for a socket."""
+    sock.setblocking(False)
+    return SocketStream(_nonblocking.SocketStream(sock), poller)
 
 
 async def secured_stream(
@@ -303,7 +307,7 @@ async def secured_stream(
     if context is None:
         secured = cast("trio.SSLStream[Stream]", stream)
     elif type(stream) is trio.SocketStream:
-        return SocketStream(await _secured_socket(_detached(stream), context, **options), poller)
+        return await secured_socket(_detached(stream), poller, context, **options)
     else:
         secured = trio.SSLStream(stream, context, **options)
     try:
@@ -316,9 +320,10 @@ async def secured_stream(
     return AnyStream(secured, nursery)
 
 
-async def _secured_socket(
-    sock: socket.socket, context: ssl.SSLContext, **options: Any
-) -> _nonblocking.TLSStream:
+async def secured_socket(
+    sock: socket.socket, poller: Poller, context: ssl.SSLContext, **options: Any
+) -> ByteStream:
+    """The same for a socket."""
     try:
         sock.setblocking(False)
         stream = _nonblocking.TLSStream(sock, context, **options)
@@ -330,7 +335,7 @@ async def _secured_socket(
     except BaseException:
         sock.close()
         raise
-    return stream
+    return SocketStream(stream, poller)
 
 
 def _broken(error: trio.BrokenResourceError) -> OSError:

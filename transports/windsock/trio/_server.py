@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
-from typing import Any
 
 import trio
 from trio.abc import Listener, Stream
@@ -14,8 +14,9 @@ from windsock.core import App, Application, Config, as_app
 from windsock.core.app.address import Address
 from windsock.core.app.session import going_away, logger, serve_connection, server_channel
 
+from ._accepting import accept_sockets
 from ._attendant import Attendant, attendance
-from ._io import ByteStream, byte_stream, secured_stream
+from ._io import ByteStream, byte_stream, secured_socket, secured_stream, socket_stream
 from ._link import TrioLink
 from ._listeners import listener_address, open_listeners
 from ._poller import poller
@@ -62,9 +63,35 @@ class Server:
         """Serve one connection until it ends, and close it."""
         started = trio.current_time()
         secure = ssl_context is not None or isinstance(stream, trio.SSLStream)
-        bytes_ = await self._open(stream, ssl_context, secure)
-        if bytes_ is None:
+        poller, nursery = self._attendant.poller, self._attendant.nursery
+        if not secure:
+            await self._serve(byte_stream(stream, poller, nursery), started, False)
             return
+        await self._serve_secured(
+            secured_stream(stream, poller, nursery, ssl_context, server_side=True), started
+        )
+
+    async def handle_socket(self, sock: socket.socket, ssl_context: ssl.SSLContext | None) -> None:
+        """`handle` for a socket, which it closes."""
+        started, poller = trio.current_time(), self._attendant.poller
+        if ssl_context is None:
+            await self._serve(socket_stream(sock, poller), started, False)
+            return
+        await self._serve_secured(
+            secured_socket(sock, poller, ssl_context, server_side=True), started
+        )
+
+    async def _serve_secured(self, opening: Awaitable[ByteStream], started: float) -> None:
+        bytes_: ByteStream | None = None
+        with trio.move_on_after(self._config.open_timeout):
+            try:
+                bytes_ = await opening
+            except OSError as error:
+                logger().debug("TLS handshake failed: %s", error)
+        if bytes_ is not None:
+            await self._serve(bytes_, started, True)
+
+    async def _serve(self, bytes_: ByteStream, started: float, secure: bool) -> None:
         channel = server_channel(self._config, now=started)
         link = TrioLink(channel, bytes_, self._attendant)
         self._links.add(link)
@@ -87,19 +114,6 @@ class Server:
             if not self._links:
                 self._idle.set()
                 self._idle = trio.Event()
-
-    async def _open(
-        self, stream: Stream, ssl_context: ssl.SSLContext | None, secure: bool
-    ) -> ByteStream | None:
-        poller, nursery = self._attendant.poller, self._attendant.nursery
-        if not secure:
-            return byte_stream(stream, poller, nursery)
-        with trio.move_on_after(self._config.open_timeout):
-            try:
-                return await secured_stream(stream, poller, nursery, ssl_context, server_side=True)
-            except OSError as error:
-                logger().debug("TLS handshake failed: %s", error)
-        return None
 
 
 async def serve(
@@ -150,23 +164,32 @@ async def serve_listeners(
     addresses = [name for listener in listeners if (name := listener_address(listener)) is not None]
     async with app.running(), attendance(poller) as attendant, trio.open_nursery() as handlers:
         server = Server(app, config, attendant, handlers.cancel_scope, addresses)
-        handle = partial(server.handle, ssl_context=ssl_context)
-        await handlers.start(_accept, server, handle, listeners, handlers)
+        await handlers.start(_accept, server, ssl_context, listeners, handlers)
         task_status.started(server)
 
 
 async def _accept(
     server: Server,
-    handle: Callable[[Stream], Awaitable[object]],
+    ssl_context: ssl.SSLContext | None,
     listeners: Sequence[Listener[Stream]],
     handlers: trio.Nursery,
     *,
-    task_status: trio.TaskStatus[Any],
+    task_status: trio.TaskStatus[None],
 ) -> None:
+    def accepted(sock: socket.socket) -> None:
+        handlers.start_soon(server.handle_socket, sock, ssl_context)
+
+    sockets = [one for one in listeners if isinstance(one, trio.SocketListener)]
+    others = [one for one in listeners if not isinstance(one, trio.SocketListener)]
+    handle = partial(server.handle, ssl_context=ssl_context)
     with server.accepting:
-        await trio.serve_listeners(
-            handle, list(listeners), handler_nursery=handlers, task_status=task_status
-        )
+        async with trio.open_nursery() as nursery:
+            for listener in sockets:
+                nursery.start_soon(accept_sockets, listener, accepted)
+            if others:
+                serve_others = partial(trio.serve_listeners, handler_nursery=handlers)
+                nursery.start_soon(serve_others, handle, others)
+            task_status.started()
 
 
 async def serve_stream(app: Application, stream: Stream, *, config: Config | None = None) -> None:
