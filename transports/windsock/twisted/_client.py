@@ -106,7 +106,6 @@ async def _bounded(
     try:
         await connected
     except (error.TimeoutError, DeferredTimeoutError, error.ConnectionAborted):
-        # The last is our own doing: the deadline of the channel has come first.
         link.abort()
         raise TimeoutError(f"no connection within {seconds:g} s") from None
     except error.ConnectError as failed:
@@ -114,6 +113,10 @@ async def _bounded(
         code = number if isinstance(number, int) else errno.ECONNREFUSED
         raise OSError(code, str(failed)) from failed
     except error.ConnectionClosed as failed:
+        closed = link.channel.closed
+        if closed is not None and not closed.by_peer:
+            # Our own doing: the deadline of the channel has come first.
+            raise TimeoutError(f"no connection within {seconds:g} s") from None
         raise ConnectionResetError(
             errno.ECONNRESET, "the server hung up in the TLS handshake"
         ) from failed
