@@ -41,6 +41,21 @@ async def test_both_sides() -> None:
     assert codes == [("wss", 1000)]
 
 
+async def test_large_messages_in_flight_all_come_back() -> None:
+    """Reading and writing stop and go on all the time, each because of the other."""
+    message = bytes(range(256)) * 64
+    async with (
+        asyncio.timeout(20),
+        windsock.asyncio.serve(echo, ssl_context=server_context()) as server,
+        windsock.asyncio.connect(url(server, "wss"), ssl_context=client_context()) as ws,
+    ):
+        for _ in range(4):
+            await ws.send(message)
+        for _ in range(200):
+            assert await ws.receive() == message
+            await ws.send(message)
+
+
 async def test_an_unknown_authority() -> None:
     async with windsock.asyncio.serve(echo, ssl_context=server_context()) as server:
         with pytest.raises(ssl.SSLCertVerificationError):

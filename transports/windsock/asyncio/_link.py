@@ -49,6 +49,7 @@ class AsyncioLink(asyncio.Protocol):
         self._write_high_water = channel.config.write_high_water
         self._waiters: list[asyncio.Future[None]] = []
         self._flush_queued = False
+        self._reading_paused = False
         self._sending_shut = False
         self._writing_paused = False
         self._timer: asyncio.TimerHandle | None = None
@@ -116,18 +117,13 @@ class AsyncioLink(asyncio.Protocol):
         if connection.state in _ENDING:
             self._flush()  # nothing will be added to it
             return
-        if transport is not None and not self.channel.wants_data:
+        if not self.channel.wants_data and not self._reading_paused and transport is not None:
+            self._reading_paused = True
             transport.pause_reading()
         if self.channel.more or connection.pending_output:
             self.flush_soon()
         elif connection.deadline_moved:
             self._arm_timer()
-
-    def _take_turn(self) -> None:
-        self.channel.pump()
-        if self.channel.wants_data:
-            self.resume_reading()
-        self._after_input()
 
     # Link
 
@@ -163,6 +159,7 @@ class AsyncioLink(asyncio.Protocol):
         waiters.clear()
 
     def resume_reading(self) -> None:
+        self._reading_paused = False
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
@@ -179,8 +176,12 @@ class AsyncioLink(asyncio.Protocol):
     def flush_now(self) -> None:
         """For the flusher: the flush that was asked for with `flush_soon`, and the next turn."""
         self._flush_queued = False
-        if self.channel.more:
-            self._take_turn()
+        channel = self.channel
+        took_turn = channel.more and channel.pump()
+        if self._reading_paused and channel.wants_data:
+            self.resume_reading()
+        if took_turn:
+            self._after_input()
         connection = self._connection
         # A handler that waits again has written already.
         if connection.pending_output or connection.deadline_moved or connection.state is not _OPEN:
@@ -217,8 +218,8 @@ class AsyncioLink(asyncio.Protocol):
             return
         size = self._transport.get_write_buffer_size()
         self._connection.unsent(size, self._loop.time())
-        if size == 0:
-            self.channel.pump()
+        if size == 0 and self._connection.state is not _OPEN:
+            self.channel.pump()  # that may have been what the end waited for
 
     def _arm_timer(self) -> None:
         due = self._connection.deadline()
