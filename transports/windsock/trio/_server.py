@@ -62,7 +62,7 @@ class Server:
     async def handle(self, stream: Stream, ssl_context: ssl.SSLContext | None = None) -> None:
         """Serve one connection until it ends, and close it."""
         started = trio.current_time()
-        secure = ssl_context is not None or isinstance(stream, trio.SSLStream)
+        secure = ssl_context is not None or _speaks_tls(stream)
         poller, nursery = self._attendant.poller, self._attendant.nursery
         if not secure:
             await self._serve(byte_stream(stream, poller, nursery), started, False)
@@ -114,6 +114,10 @@ class Server:
             if not self._links:
                 self._idle.set()
                 self._idle = trio.Event()
+
+
+def _speaks_tls(stream: Stream) -> bool:
+    return isinstance(stream, trio.SSLStream)
 
 
 async def serve(

@@ -59,6 +59,7 @@ class Link(Protocol):
         Returns after each batch of input, each deadline that was handled, and each `wake`; the
         caller looks for what it waits for and waits again.
         """
+        ...
 
     async def drain(self) -> None:
         """Suspend until `backlog` is below the write high-water mark or the WebSocket has ended."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 # Pieces are put together up to this length, in bytes or characters: an object for every few of
 # them would take many times the memory of what is in it.
@@ -17,7 +17,7 @@ class Pieces(Generic[PieceT]):
     __slots__ = ("_pieces",)
 
     def __init__(self) -> None:
-        self._pieces: list[PieceT] = []
+        self._pieces: list[Any] = []
 
     def __len__(self) -> int:
         """How many bytes or characters they have together."""
@@ -34,4 +34,6 @@ class Pieces(Generic[PieceT]):
     def join(self, last: PieceT) -> PieceT:
         """All of them with the last."""
         self._pieces.append(last)
-        return last[:0].join(self._pieces)
+        empty: Any = last[:0]
+        whole: PieceT = empty.join(self._pieces)
+        return whole
