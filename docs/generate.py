@@ -117,6 +117,9 @@ _MADE_BY_WINDSOCK: Final = frozenset(
 _NO_KINDS: Final = frozenset({"ABC", "Enum", "Exception", "Protocol", "dict"})
 """Base classes that say nothing to a reader."""
 
+_PARTS_OF_CLASSES: Final = frozenset({"Messages"})
+"""Base classes that a reader need not know."""
+
 _EXPLAIN_CONSTRUCTION: Final = frozenset({"ClientConnection", "Reject"})
 """Classes whose constructor has a docstring of its own."""
 
@@ -133,6 +136,7 @@ def _describe(module: ModuleType, name: str) -> str:
 
 def _describe_class(cls: type[Any]) -> Iterator[str]:
     bases = [base.__name__ for base in cls.__bases__ if base.__module__ != "builtins"]
+    bases = [name for name in bases if name not in _PARTS_OF_CLASSES]
     bases += [base.__name__ for base in cls.__bases__ if issubclass(base, Exception)]
     kinds = [name for name in dict.fromkeys(bases) if name not in _NO_KINDS]
     if kinds:
@@ -147,7 +151,8 @@ def _describe_class(cls: type[Any]) -> Iterator[str]:
     for name, documentation in _attributes(cls):
         items.append(f"- `{name}`: {_one_line(documentation)}")
     methods: list[str] = []
-    for name, member in vars(cls).items():
+    parts = [base for base in cls.__bases__ if base.__name__ in _PARTS_OF_CLASSES]
+    for name, member in [pair for part in [*parts, cls] for pair in vars(part).items()]:
         if name.startswith("_"):
             continue
         if isinstance(member, property):
@@ -178,6 +183,9 @@ def _signature(name: str, function: Callable[..., Any]) -> str:
         if leading and leading[0].arg in {"self", "cls"}:
             del leading[0]
     for argument in [*arguments.args, *arguments.kwonlyargs]:
+        match argument.annotation:
+            case ast.Subscript(value=ast.Name(id="Checked"), slice=declared):
+                argument.annotation = declared
         if argument.annotation is not None and ast.unparse(argument.annotation) == "Any":
             argument.annotation = None
     prefix = "async " if isinstance(node, ast.AsyncFunctionDef) and not context_manager else ""

@@ -38,6 +38,10 @@ IO = {
 }
 # Python's own, from some version on; imported only there.
 NEWER = {"annotationlib"}
+# Only type checkers and the compiler see it.
+TYPING_ONLY = {"mypy_extensions"}
+# One variable of the environment says which implementation these load.
+LOADING = {"accelerator", "compiled"}
 # Imported by werkzeug or logging at the latest, and only when a name of theirs is needed.
 LAZY_IN_APP = {"werkzeug", "logging"}
 
@@ -98,9 +102,10 @@ def test_the_protocol_layer_imports_h11_wsproto_itself_and_no_io(path: Path) -> 
         if top == "windsock":
             assert within(name, "windsock.core.protocol"), name
         else:
-            assert top in {"h11", "wsproto"} | sys.stdlib_module_names, name
-            # One variable of the environment says which implementation is loaded.
-            assert not within(name, *IO) or (path.stem, name) == ("accelerator", "os"), name
+            assert top in {"h11", "wsproto"} | TYPING_ONLY | sys.stdlib_module_names, name
+            assert not within(name, *IO) or (name == "os" and path.stem in LOADING), name
+    for name in imports(path, at_import=True):
+        assert name.partition(".")[0] not in TYPING_ONLY, name
 
 
 @pytest.mark.parametrize("path", [CORE / "__init__.py", *modules(APP)], ids=name_of)

@@ -1,5 +1,11 @@
 """WebSockets without I/O: the protocol as a state machine, and the API of every transport."""
 
+# Before any module of which there may be two.
+from .protocol.compiled import prefer_source
+
+prefer_source()
+
+# ruff: noqa: E402
 from .app.application import App, Application, as_app
 from .app.blocking import BlockingWebSocket
 from .app.codec import JSONCodec, MessageType

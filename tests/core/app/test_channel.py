@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.core.app.conftest import MakeWorld
 from tests.core.app.link import World
-from tests.core.helpers import CLOSE, PING, PONG, TEXT, close_payload, frame_from, head, request
+from tests.core.helpers import (
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    close_payload,
+    frame,
+    frame_from,
+    head,
+    request,
+)
 from tests.core.helpers import open_server as open_server_connection
 from windsock.core import App, Config, Request, Response, ServerConnection, State, WebSocket
 from windsock.core.app.channel import Channel
@@ -297,3 +309,27 @@ def test_what_somebody_else_has_taken_counts_like_what_came_by_itself() -> None:
     assert channel.take() == b"x" * size
     assert channel.make_room(0.0)
     assert channel.take() == "last"
+
+
+# Other connections than ours
+
+
+class Foreign:
+    """What an adapter may put in place of a connection of ours."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+def test_a_connection_of_another_class() -> None:
+    connection = open_server_connection()
+    channel = Channel(Foreign(connection), Config())
+    channel.receive_data(text(b"one") + text(b"two"), 1)
+    assert list(channel.inbox) == ["one", "two"]
+    assert channel.receive_data(text(b"three"), 2)
+    assert [channel.take() for _ in range(3)] == ["one", "two", "three"]
+    assert channel.send("hello") == connection.backlog
+    assert connection.data_to_send() == frame(TEXT, b"hello")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -245,6 +246,43 @@ def test_what_is_not_json_is_taken(world: World, message: str | bytes) -> None:
         world.do(server.receive_json())
     assert isinstance(caught.value, (json.JSONDecodeError, UnicodeDecodeError))
     assert world.do(server.receive_json()) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda ws: ws.close("1000"), "a close code is an int, not '1000'"),
+        (lambda ws: ws.close(1000, b"why"), "a close reason is a str, not b'why'"),
+        (lambda ws: ws.ping("x"), "the payload of a Ping or Pong is bytes"),
+    ],
+)
+def test_commands_with_arguments_of_wrong_types(world: World, call: Call, message: str) -> None:
+    server, _ = world.open()
+    fails(world, call(server), message)
+
+
+def test_it_can_be_referred_to_weakly(world: World) -> None:
+    server, _ = world.open()
+    assert weakref.ref(server)() is server
+
+
+def test_what_a_subclass_overrides(world: World) -> None:
+    """Be it called from outside or by the class itself."""
+
+    class Shouting(WebSocket):
+        async def send(self, data: Any) -> None:
+            await super().send(data.upper())
+
+        async def send_bytes(self, data: Any) -> None:
+            await self.send_text(data.decode())
+
+    server, client = world.open()
+    shouting = Shouting(world.server_channel, server.link, server.request)
+    world.do(shouting.send("text"))
+    assert world.do(client.receive()) == "TEXT"
+    shouting.configure(send_type="bytes")
+    world.do(WebSocket.send(shouting, b"bytes"))
+    assert world.do(client.receive()) == "bytes"
 
 
 @pytest.mark.parametrize(

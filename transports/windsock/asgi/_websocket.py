@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from windsock.core import WebSocket
-from windsock.core.app.websocket import UNSET
+from windsock.core.app.messages import UNSET
 from windsock.core.protocol.connection import Message
 
 from ._link import AsgiLink

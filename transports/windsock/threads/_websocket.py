@@ -25,9 +25,9 @@ class ThreadsWebSocket(WebSocket):
     @classmethod
     def lock_coroutines(cls) -> None:
         """Override all coroutine functions that are called from outside: the same, but locked."""
-        for name, found in vars(WebSocket).items():
+        for name, found in inspect.getmembers_static(WebSocket, inspect.iscoroutinefunction):
             used = name == "_send" or not name.startswith("_") or name.startswith("__")
-            if used and name != _UNLOCKED and inspect.iscoroutinefunction(found):
+            if used and name != _UNLOCKED:
                 setattr(cls, name, cls._locked(found))
 
     @staticmethod

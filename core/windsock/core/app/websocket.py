@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, cast
 
 from windsock.core.protocol import close_codes
+from windsock.core.protocol.close_codes import check_close
 from windsock.core.protocol.config import Config
-from windsock.core.protocol.connection import Message
+from windsock.core.protocol.connection import check_control_payload
 from windsock.core.protocol.errors import (
     Disconnected,
     LocalProtocolError,
-    MessageTypeError,
     disconnect_in,
 )
 from windsock.core.protocol.headers import HeaderFields, Headers
 from windsock.core.protocol.state import State
 
 from .channel import Channel
-from .codec import STDLIB_JSON, JSONCodec, MessageType
-from .link import Capabilities, CatchDisconnect, Link, SupportsServing, SupportsWebSocket
+from .codec import JSONCodec, MessageType
+from .link import Capabilities, CatchDisconnect, Link, SupportsServing
+from .messages import Messages, fill_inbox, receive_event, see_held_end, take
 from .request import Query, Request
 from .response import Response
 
@@ -29,19 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class _Unset:
-    """Tells "no default" from a default of None."""
-
-
-UNSET: Final = _Unset()
-
-# Codes that end `async for` silently: the peer said goodbye in an orderly way.
-_ORDERLY: Final = frozenset({close_codes.NORMAL, close_codes.GOING_AWAY, close_codes.NO_STATUS})
-
-_OPEN: Final = State.OPEN
-
-
-class WebSocket:
+class WebSocket(Messages):
     """A WebSocket connection.
 
     Handlers get one from their server, `connect` makes one for clients. `receive`, `send` and the
@@ -50,14 +39,8 @@ class WebSocket:
 
     __slots__ = (
         "__weakref__",
-        "_channel",
         "_decided",
         "_depth",
-        "_json",
-        "_link",
-        "_receive_type",
-        "_send_high_water",
-        "_send_type",
         "_sent_event",
         "_subprotocols",
         "auto_accept",
@@ -74,9 +57,7 @@ class WebSocket:
         *,
         response_headers: Headers | None = None,
     ) -> None:
-        self._channel: Channel[SupportsWebSocket] = channel
-        self._link = link
-        self._send_high_water = channel.config.write_high_water
+        super().__init__(channel, link)
         self._decided = False
         self._depth = 0
         self._sent_event: dict[str, Any] | None = {"type": "websocket.connect"}
@@ -88,10 +69,7 @@ class WebSocket:
         """Which disconnects `async with` swallows: True, False, or a set of close codes."""
         self.auto_accept = True
         """Whether `async with` accepts."""
-        self._receive_type: MessageType | None = None
-        self._send_type: MessageType | None = None
         self._subprotocols: tuple[str, ...] = ()
-        self._json: JSONCodec = STDLIB_JSON
 
     def configure(
         self,
@@ -279,98 +257,15 @@ class WebSocket:
 
     # Messages
 
-    async def receive(self, default: Any = UNSET) -> Any:
-        """The next message: str for text, bytes for binary, as the peer sent it.
-
-        A route with a `receive_type` gives what `receive_text`, `receive_bytes` or `receive_json`
-        give instead, and raises what they raise.
-
-        Args:
-            default: what to return, instead of raising Disconnected, once there are no more.
-
-        Raises:
-            LocalProtocolError: not accepted yet.
-            Disconnected: the WebSocket has ended and everything was received.
-        """
-        if self._link.checkpoints:
-            await self._link.checkpoint()
-        if not self._channel.inbox:
-            try:
-                await self._fill_inbox()
-            except Disconnected:
-                if default is UNSET:
-                    raise
-                return default
-        return self._take() if self._receive_type is None else self._take_as(self._receive_type)
-
-    def _take_as(self, wanted: MessageType) -> Any:
-        match wanted:
-            case "text":
-                return self._take_typed(str)
-            case "bytes":
-                return self._take_typed(bytes)
-            case "json":
-                return self._json.loads(self._take())
-            case _:  # "event"
-                return _receive_event(self._take())
-
-    def _take_typed(self, wanted: type[T]) -> T:
-        found = self._channel.inbox[0]
-        if not isinstance(found, wanted):
-            raise MessageTypeError(
-                f"the next message is {type(found).__name__}, not {wanted.__name__}"
-            )
-        self._take()
-        return found
-
-    async def _fill_inbox(self) -> None:
-        channel = self._channel
-        connection = channel.connection
-        channel.waiting += 1
-        try:
-            while not channel.inbox:
-                if connection.state is not _OPEN:
-                    self._refuse_to_receive()
-                if not (connection.holds_end and self._see_held_end()):
-                    await self._link.wait()
-        finally:
-            channel.waiting -= 1
-
-    def _take(self) -> str | bytes:
-        channel = self._channel
-        message = channel.take()
-        if channel.full:
-            if channel.make_room(self._link.now()):
-                self._link.resume_reading()
-            # What came to light may have to be answered, or be what others wait for.
-            self._link.flush_soon()
-            if channel.waiting:
-                self._link.wake()
-        return message
-
     async def _wait(self) -> None:
         """Wait for news; whoever does so has answered what came before, and may see the end."""
         channel = self._channel
         channel.waiting += 1
         try:
-            if not (channel.connection.holds_end and self._see_held_end()):
+            if not (channel.connection.holds_end and see_held_end(self)):
                 await self._link.wait()
         finally:
             channel.waiting -= 1
-
-    def _see_held_end(self) -> bool:
-        if not self._channel.pump():
-            return False
-        self._link.flush_soon()
-        self._link.wake()  # the others who wait may have waited for this
-        return True
-
-    def _refuse_to_receive(self) -> NoReturn:
-        if self._channel.ended or self._channel.connection.state is State.CLOSING:
-            raise self._channel.connection.disconnected()
-        raise LocalProtocolError(
-            "cannot receive while the connection is deciding; allowed now: accept, reject"
-        )
 
     async def receive_text(self) -> str:
         """The next message, which must be text.
@@ -393,7 +288,7 @@ class WebSocket:
     async def _receive_typed(self, wanted: type[T]) -> T:
         if self._link.checkpoints:
             await self._link.checkpoint()
-        await self._fill_inbox()
+        await fill_inbox(self)
         return self._take_typed(wanted)
 
     async def receive_json(self) -> Any:
@@ -407,49 +302,8 @@ class WebSocket:
         """
         if self._link.checkpoints:
             await self._link.checkpoint()
-        await self._fill_inbox()
-        return self._json.loads(self._take())
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Any:
-        """Iteration ends silently on codes 1000, 1001 and 1005, else it raises Disconnected."""
-        if self._link.checkpoints:
-            await self._link.checkpoint()
-        if not self._channel.inbox:
-            try:
-                await self._fill_inbox()
-            except Disconnected as disconnected:
-                if disconnected.code in _ORDERLY:
-                    raise StopAsyncIteration from None
-                raise
-        return self._take() if self._receive_type is None else self._take_as(self._receive_type)
-
-    async def send(self, data: Any) -> None:
-        """Send a message: text from a str, binary from anything bytes-like.
-
-        On a route with a `send_type` it is what `send_text`, `send_bytes`, `send_json` or
-        `send_event` take instead.
-
-        Returns at once while less than `Config.write_high_water` bytes wait to be written, else
-        when that is so again. A cancelled send has sent all of the message or none of it.
-
-        Raises:
-            TypeError: `data` is neither.
-            LocalProtocolError: not accepted yet, or text that UTF-8 cannot encode.
-            Disconnected: the WebSocket has ended or is closing.
-        """
-        if self._send_type is not None:
-            await self._send_as(self._send_type, data)
-            return
-        link = self._link
-        if link.checkpoints:
-            await link.checkpoint()
-        backlog = self._channel.connection.send(data)
-        link.flush_soon()
-        if backlog >= self._send_high_water:
-            await link.drain()
+        await fill_inbox(self)
+        return self._json.loads(take(self))
 
     async def _send_as(self, wanted: MessageType, data: Any) -> None:
         match wanted:
@@ -461,14 +315,6 @@ class WebSocket:
                 await self.send_json(data)
             case _:  # "event"
                 await self.send_event(data)
-
-    async def _send(self, data: Message) -> None:
-        if self._link.checkpoints:
-            await self._link.checkpoint()
-        backlog = self._channel.connection.send(data)
-        self._link.flush_soon()
-        if backlog >= self._send_high_water:
-            await self._link.drain()
 
     async def send_text(self, data: str) -> None:
         """Send a text message. Raises TypeError for anything but a str; else as `send`."""
@@ -505,6 +351,8 @@ class WebSocket:
                 `capabilities.ping` is False.
             Disconnected: the WebSocket ended before the Pong came.
         """
+        if payload is not None:
+            check_control_payload(payload)
         await self._link.checkpoint()
         connection = self._channel.connection
         sent_at = self._link.now()
@@ -536,6 +384,7 @@ class WebSocket:
 
     def begin_close(self, code: int = 1000, reason: str = "") -> None:
         """Do what `close` does at once, and leave the waiting to it. Errors as `close`."""
+        check_close(code, reason)
         now = self._link.now()
         channel = self._channel
         settled = channel.ended and not channel.full
@@ -626,10 +475,10 @@ class WebSocket:
         if self._link.checkpoints:
             await self._link.checkpoint()
         try:
-            await self._fill_inbox()
+            await fill_inbox(self)
         except Disconnected as gone:
             return {"type": "websocket.disconnect", "code": gone.code, "reason": gone.reason}
-        return _receive_event(self._take())
+        return receive_event(take(self))
 
     async def send_event(self, event: dict[str, Any]) -> None:
         """Do what an ASGI event says: `websocket.accept`, `.send` or `.close`.
@@ -653,11 +502,6 @@ class WebSocket:
                 await self.close(event.get("code") or 1000, event.get("reason") or "")
             case _:
                 _unknown_event(event)
-
-
-def _receive_event(message: str | bytes) -> dict[str, Any]:
-    key = "text" if isinstance(message, str) else "bytes"
-    return {"type": "websocket.receive", key: message}
 
 
 def _unknown_event(event: dict[str, Any]) -> NoReturn:

@@ -1,6 +1,7 @@
 """The fast lane and masking: in C where that was built, in Python else.
 
-Both give the same results. `WINDSOCK_PURE=1` in the environment keeps to Python.
+Both give the same results. `WINDSOCK_PURE=1` in the environment keeps to Python, here and for the
+modules that mypyc has compiled.
 """
 
 from __future__ import annotations
@@ -8,12 +9,14 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any, Final
 
 from . import fast_lane, masking
+from .compiled import is_unwanted
 
 try:
-    if os.environ.get("WINDSOCK_PURE", "0") not in {"", "0"}:
+    if is_unwanted():
         raise ImportError("WINDSOCK_PURE is set")
     from . import _accelerator
 except ImportError:
@@ -21,6 +24,10 @@ except ImportError:
 
 ACCELERATED: Final = _accelerator is not None
 """Whether it is C."""
+
+_SPEC: Final = find_spec("windsock.core.protocol.connection")
+COMPILED: Final = _SPEC is not None and not str(_SPEC.origin).endswith(".py")
+"""Whether the modules around it are compiled."""
 
 decode_messages: Callable[[bytes | bytearray, int, bool, int, deque[Any], int], tuple[int, int]]
 apply_mask: Callable[[bytes | bytearray | memoryview, bytes | bytearray], bytes]

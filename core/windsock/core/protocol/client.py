@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from . import close_codes
+from .checked import Checked
 from .config import Config
 from .connection import Connection
 from .events import Opened, Refused
@@ -21,8 +22,8 @@ class ClientConnection(Connection):
 
     def __init__(
         self,
-        host: str,
-        target: str = "/",
+        host: Checked[str],
+        target: Checked[str] = "/",
         *,
         subprotocols: Iterable[str] = (),
         headers: HeaderFields = (),

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from . import close_codes
+from .checked import Checked
 from .close_codes import check_close
 from .config import Config
 from .deflate import DeflateParameters
@@ -131,7 +132,7 @@ class Connection(ABC):
 
     # Input
 
-    def receive_data(self, data: bytes | None, now: float) -> None:
+    def receive_data(self, data: Checked[bytes | None], now: float) -> None:
         """What the peer sent; b"" or None is the end of its stream.
 
         Never raises on what a peer can send: what is wrong with it comes out as events.
@@ -341,7 +342,7 @@ class Connection(ABC):
         self.pending_output = pending = self.pending_output + len(data)
         return pending + self._unsent
 
-    def ping(self, payload: bytes | None, now: float) -> bytes:
+    def ping(self, payload: Checked[bytes | None], now: float) -> bytes:
         """Send a Ping; returns its payload, which is made up where None is given.
 
         Raises:
@@ -353,16 +354,16 @@ class Connection(ABC):
             self._refuse_to_send(Input.PING)
         assert self._frames is not None
         if payload is not None:
-            _check_control_payload(payload)
+            check_control_payload(payload)
         payload = self._keepalive.user_ping(payload, now)
         self._queue(self._frames.encode_ping(payload))
         return payload
 
-    def awaits_pong(self, payload: bytes) -> bool:
+    def awaits_pong(self, payload: Checked[bytes]) -> bool:
         """Whether the Ping with this payload still awaits its own Pong, or a later one."""
         return self._keepalive.unanswered(payload)
 
-    def pong(self, payload: bytes) -> None:
+    def pong(self, payload: Checked[bytes]) -> None:
         """Send an unsolicited Pong (RFC 6455 §5.5.3). Pings are answered without it.
 
         Raises:
@@ -372,10 +373,10 @@ class Connection(ABC):
         if self.state is not _OPEN:
             self._refuse_to_send(Input.PONG)
         assert self._frames is not None
-        _check_control_payload(payload)
+        check_control_payload(payload)
         self._queue(self._frames.encode_pong(payload))
 
-    def close(self, code: int, reason: str, now: float) -> None:
+    def close(self, code: Checked[int], reason: Checked[str], now: float) -> None:
         """Begin the closing handshake; does nothing where the end has begun already.
 
         A server that has not decided yet rejects with 403 instead; a client that has no answer
@@ -598,6 +599,7 @@ class Connection(ABC):
         """There was none in time."""
 
 
-def _check_control_payload(payload: bytes) -> None:
+def check_control_payload(payload: Checked[bytes]) -> None:
+    """Raises LocalProtocolError for anything but what a Ping or Pong can carry (§5.5)."""
     if not isinstance(payload, bytes) or len(payload) > 125:
         raise LocalProtocolError("the payload of a Ping or Pong is bytes, at most 125 of them")

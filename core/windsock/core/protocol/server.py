@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import close_codes
+from .checked import Checked
 from .config import Config
 from .connection import Connection
 from .events import HandshakeRequested, HttpRequested, RequestHead, RequestRefused
@@ -102,7 +103,7 @@ class ServerConnection(Connection):
         self._keepalive = Keepalive(config.ping_interval, config.ping_timeout, self._now)
 
     def accept(
-        self, subprotocol: str | None = None, headers: HeaderFields = (), *, now: float
+        self, subprotocol: Checked[str | None] = None, headers: HeaderFields = (), *, now: float
     ) -> None:
         """Open the WebSocket: the 101 response (RFC 6455 §4.2.2).
 
@@ -125,7 +126,12 @@ class ServerConnection(Connection):
         self._open(deflate, trailing)
 
     def reject(
-        self, status: int = 403, headers: HeaderFields = (), body: bytes = b"", *, now: float
+        self,
+        status: Checked[int] = 403,
+        headers: HeaderFields = (),
+        body: Checked[bytes] = b"",
+        *,
+        now: float,
     ) -> None:
         """Answer the opening handshake with an HTTP response instead.
 
@@ -138,7 +144,12 @@ class ServerConnection(Connection):
         self._respond(Input.REJECT, status, headers, body)
 
     def respond(
-        self, status: int = 200, headers: HeaderFields = (), body: bytes = b"", *, now: float
+        self,
+        status: Checked[int] = 200,
+        headers: HeaderFields = (),
+        body: Checked[bytes] = b"",
+        *,
+        now: float,
     ) -> None:
         """Answer a plain HTTP request.
 
@@ -157,7 +168,9 @@ class ServerConnection(Connection):
             raise self.disconnected()
         return transition(self._table, self.state, command)
 
-    def _respond(self, cause: Input, status: int, headers: HeaderFields, body: bytes) -> None:
+    def _respond(
+        self, cause: Input, status: Checked[int], headers: HeaderFields, body: Checked[bytes]
+    ) -> None:
         assert self._handshake is not None
         response = self._handshake.respond(status, headers, body)
         self._answered = True
