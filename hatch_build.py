@@ -1,10 +1,20 @@
-"""Builds the accelerator with the distribution, where there is a compiler; it is optional."""
+"""Compiles what can be compiled of the distribution; all of it is optional.
+
+The accelerator is C. The modules that `compile` lists beside this hook in pyproject.toml are
+Python, and stay so: mypyc makes an extension module of each, which the import system prefers. Where
+there is no compiler, or anything else is amiss, the wheel has less, and a warning says why.
+
+`WINDSOCK_PURE=1` in the environment leaves out all of it, `WINDSOCK_COMPILE=0` the modules, and
+with `WINDSOCK_COMPILE=1` it is an error if they cannot be compiled.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 import sysconfig
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +22,56 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 MODULE = "windsock.core.protocol._accelerator"
 SOURCE = "core/windsock/core/protocol/_accelerator.c"
-ROOT = "core"
+ROOTS = ("core", "transports")
+BUILD = Path("build")
+# The code of all modules, which share it, is in one library with this name and "__mypyc" after it.
+GROUP = "windsock.core._compiled"
+
+# For the compiler's sake only. Types of what need not be installed for a build are no reason to
+# fail, and those of arguments that are marked as checked are none of its business.
+MYPY = """\
+[mypy]
+mypy_path = {roots}
+cache_dir = build/mypy
+explicit_package_bases = True
+ignore_missing_imports = True
+
+[mypy-windsock.core.protocol.checked]
+follow_imports = skip
+"""
 
 
-class AcceleratorBuildHook(BuildHookInterface[Any]):
-    """Compiles the one extension module; without one the wheel is pure Python."""
+class NotBuiltError(Exception):
+    """Why something could not be compiled."""
+
+
+class CompilingBuildHook(BuildHookInterface[Any]):
+    """Compiles the accelerator and, for others than developers, the modules that gain by it."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called before a wheel is made, be it a "standard" or an "editable" one."""
-        reason = _reason_against() or self._compile(version == "editable", build_data)
-        if reason is not None:
-            self.app.display_warning(f"windsock is built without its accelerator: {reason}")
+        editable = version == "editable"
+        with chdir(self.root):
+            try:
+                _check_platform()
+                self._build_accelerator(editable, build_data)
+            except NotBuiltError as error:
+                self.app.display_warning(f"windsock is built without its accelerator: {error}")
+            if editable:
+                return  # what is compiled would hide what is edited
+            wanted = os.environ.get("WINDSOCK_COMPILE", "")
+            try:
+                _check_platform()
+                if wanted == "0":
+                    raise NotBuiltError("WINDSOCK_COMPILE is 0")
+                self._compile_modules(build_data)
+            except NotBuiltError as error:
+                if wanted not in {"", "0"}:
+                    raise
+                self.app.display_warning(f"windsock is built without compiled modules: {error}")
 
-    def _compile(self, editable: bool, build_data: dict[str, Any]) -> str | None:
-        """Why it could not be built, None where it was."""
-        from setuptools import Distribution, Extension
-        from setuptools.errors import BaseError, CompileError, LinkError
+    def _build_accelerator(self, editable: bool, build_data: dict[str, Any]) -> None:
+        from setuptools import Extension
 
         extension = Extension(
             MODULE,
@@ -36,38 +80,74 @@ class AcceleratorBuildHook(BuildHookInterface[Any]):
             extra_compile_args=[] if sys.platform == "win32" else ["-O3", *_flags()],
             extra_link_args=_flags(),
         )
-        settings = {"name": "windsock", "ext_modules": [extension], "package_dir": {"": ROOT}}
-        command = Distribution(settings).get_command_obj("build_ext")
-        command.force = True
-        command.inplace = editable  # where an editable install finds it
-        command.build_lib = str(Path("build") / "lib")
-        command.build_temp = str(Path("build") / "temp")
-        before = Path.cwd()
-        os.chdir(self.root)
-        try:
-            command.ensure_finalized()
-            command.run()
-            built = Path(*command.get_outputs()).resolve()
-        except (BaseError, CompileError, LinkError, OSError) as error:
-            return " ".join(str(error).split())
-        finally:
-            os.chdir(before)
+        built = _build([extension], inplace=editable)
         build_data["pure_python"] = False
-        build_data["tag"] = f"cp311-abi3-{_platform()}"
+        build_data["tag"] = f"cp311-abi3-{_tag().platform}"
         if not editable:
-            inside = "/".join([*MODULE.split(".")[:-1], built.name])
-            build_data["force_include"][str(built)] = inside
-        return None
+            _include(built, build_data)
+
+    def _compile_modules(self, build_data: dict[str, Any]) -> None:
+        try:
+            from mypyc.build import mypycify
+        except ImportError as error:
+            raise NotBuiltError(f"mypyc cannot be imported: {error}") from None
+        with _failures_named():
+            BUILD.mkdir(exist_ok=True)
+            configuration = BUILD / "mypyc.ini"
+            configuration.write_text(MYPY.format(roots=":".join(ROOTS)), encoding="utf-8")
+            extensions = mypycify(
+                [f"--config-file={configuration}", *self.config["compile"]],
+                opt_level="3",
+                debug_level="0",
+                group_name=GROUP,
+                target_dir=str(BUILD / "mypyc"),
+            )
+        _include(_build(extensions), build_data)
+        build_data["pure_python"] = False
+        build_data["tag"] = str(_tag())
 
 
-def _reason_against() -> str | None:
+def _check_platform() -> None:
     if os.environ.get("WINDSOCK_PURE", "0") not in {"", "0"}:
-        return "WINDSOCK_PURE is set"
+        raise NotBuiltError("WINDSOCK_PURE is set")
     if sys.implementation.name != "cpython":
-        return f"{sys.implementation.name} is faster without"
+        raise NotBuiltError(f"{sys.implementation.name} is faster without")
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
-        return "free-threaded Python has no stable ABI yet"
-    return None
+        raise NotBuiltError("free-threaded Python has no stable ABI yet")
+
+
+def _build(extensions: list[Any], *, inplace: bool = False) -> list[Path]:
+    """What the compiler made of them, below build/lib or, `inplace`, beside their sources."""
+    from setuptools import Distribution
+
+    settings = {"name": "windsock", "ext_modules": extensions, "package_dir": {"": ROOTS[0]}}
+    command = Distribution(settings).get_command_obj("build_ext")
+    command.force = True
+    command.inplace = inplace  # where an editable install finds it
+    command.build_lib = str(BUILD / "lib")
+    command.build_temp = str(BUILD / "temp")
+    with _failures_named():
+        command.ensure_finalized()
+        command.run()
+    return [Path(output) for output in command.get_outputs()]
+
+
+@contextmanager
+def _failures_named() -> Iterator[None]:
+    from setuptools.errors import BaseError, CompileError, LinkError
+
+    try:
+        yield
+    except (BaseError, CompileError, LinkError, OSError) as error:
+        raise NotBuiltError(" ".join(str(error).split())) from error
+    except SystemExit as error:  # mypy has said why on its way
+        raise NotBuiltError("mypyc cannot compile them") from error
+
+
+def _include(built: list[Path], build_data: dict[str, Any]) -> None:
+    for path in built:
+        inside = path.relative_to(BUILD / "lib").as_posix()
+        build_data["force_include"][str(path.resolve())] = inside
 
 
 def _flags() -> list[str]:
@@ -75,7 +155,7 @@ def _flags() -> list[str]:
     return os.environ.get("WINDSOCK_ACCELERATOR_FLAGS", "").split()
 
 
-def _platform() -> str:
+def _tag() -> Any:
     from packaging.tags import sys_tags
 
-    return next(sys_tags()).platform
+    return next(sys_tags())
