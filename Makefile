@@ -17,12 +17,13 @@ LOCK   := requirements-dev.txt
 BENCH_LOCK := requirements-bench.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage matrix sanitize conformance bench lint format types dist smoke lock clean
+.PHONY: help demo test coverage compiled matrix sanitize conformance bench lint format types dist smoke lock clean
 
 help:
 	@echo "make demo [TRANSPORT=trio|threads|…] [PORT=8765] the chat demo, in your browser"
 	@echo "make test                                        the whole test suite"
 	@echo "make coverage                                    the tests of the core, which cover all of it"
+	@echo "make compiled                                    most of the tests, with all that a wheel compiles"
 	@echo "make matrix                                      the support matrix of the docs, anew"
 	@echo "make conformance [ARGS='--quick trio-server']    the Autobahn test suite"
 	@echo "make bench [ARGS='--quick']                      the benchmarks; --help says more"
@@ -56,6 +57,16 @@ $(VENV)/.bench-ready: $(VENV)/.dev-ready $(BENCH_LOCK)
 	$(PIP) check
 	@touch $@
 
+# What users get: a wheel with all that can be compiled. Python finds it before the editable install
+# where PYTHONPATH says so.
+WHEEL   := $(CACHE)/wheel
+SOURCES := pyproject.toml hatch_build.py $(shell find core transports -name '*.py' -o -name '*.c')
+COMPILE ?= 1
+$(WHEEL)/.ready: $(SOURCES) | $(VENV)/.dev-ready
+	@rm -rf $(WHEEL)
+	WINDSOCK_COMPILE=$(COMPILE) $(PIP) install --no-deps --no-build-isolation --target $(WHEEL) .
+	@touch $@
+
 # Node's `ws`, a peer of the interop tests. Where npm cannot get it, those tests say so and skip.
 $(NODE)/node_modules/.ready: $(NODE)/package.json $(NODE)/package-lock.json
 	@if command -v node >/dev/null && command -v npm >/dev/null; then \
@@ -77,6 +88,13 @@ test: $(VENV)/.dev-ready $(NODE)/node_modules/.ready
 coverage: $(VENV)/.dev-ready
 	WINDSOCK_PURE=1 $(BIN)/python -m pytest tests/core --cov
 
+# The modules that are compiled, by the tests of what goes through them.
+compiled: $(WHEEL)/.ready
+	PYTHONPATH=$(abspath $(WHEEL)) $(BIN)/python -m pytest $(or $(ARGS),tests/core \
+	    tests/transports/asyncio tests/transports/trio tests/transports/threads)
+	$(if $(ARGS),,PYTHONPATH=$(abspath $(WHEEL)) $(BIN)/python -m pytest tests/behaviour \
+	    -k "(asyncio or trio or threads or memory) and not hypercorn")
+
 # What every transport supports, as the behaviour suite finds it, into the docs.
 matrix: $(VENV)/.dev-ready
 	WINDSOCK_FINDINGS=tests/behaviour/found.json $(BIN)/python -m pytest tests/behaviour
@@ -86,7 +104,7 @@ matrix: $(VENV)/.dev-ready
 SANITIZE := -g -fsanitize=address,undefined -fno-sanitize-recover=all
 sanitize: $(VENV)/.dev-ready
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && set -ex && \
-	WINDSOCK_ACCELERATOR_FLAGS="$(SANITIZE)" $(PIP) install --no-deps --no-build-isolation \
+	WINDSOCK_COMPILE=0 WINDSOCK_ACCELERATOR_FLAGS="$(SANITIZE)" $(PIP) install --no-deps --no-build-isolation \
 	    --target "$$dir" . && \
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 PYTHONPATH="$$dir" $(BIN)/python -m pytest -p no:cacheprovider \
@@ -96,8 +114,8 @@ conformance: $(VENV)/.dev-ready
 	$(BIN)/python -m tests.conformance $(ARGS)
 
 # make bench ARGS="--only 'windsock-*' --scenario '8x*'"
-bench: $(VENV)/.bench-ready
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: $(VENV)/.bench-ready $(WHEEL)/.ready
+	PYTHONPATH=$(abspath $(WHEEL)) $(BIN)/python -m benchmarks $(ARGS)
 
 lint: $(VENV)/.dev-ready
 	$(BIN)/ruff check .
@@ -117,13 +135,19 @@ dist: $(VENV)/.dev-ready
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
 
-# The wheel, installed by itself in an environment outside the checkout.
+# The wheel, installed by itself in an environment outside the checkout; then without what is
+# compiled in it, and then a wheel in which nothing is.
 smoke: dist
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && set -ex && \
 	$(BIN)/python -m venv "$$dir/venv" && \
 	"$$dir/venv/bin/python" -m pip --disable-pip-version-check --quiet install \
 	    -c $(LOCK) "$$(echo dist/windsock-*.whl)[trio,asgi]" && \
-	cp tests/smoke/smoke.py "$$dir" && cd "$$dir" && venv/bin/python -I smoke.py
+	"$$dir/venv/bin/python" -I tests/smoke/smoke.py && \
+	WINDSOCK_PURE=1 "$$dir/venv/bin/python" -I tests/smoke/smoke.py && \
+	WINDSOCK_PURE=1 $(PIP) wheel --no-deps --no-build-isolation --wheel-dir "$$dir" . && \
+	"$$dir/venv/bin/python" -m pip --disable-pip-version-check --quiet install \
+	    --no-deps --force-reinstall "$$dir"/windsock-*-py3-none-any.whl && \
+	"$$dir/venv/bin/python" -I tests/smoke/smoke.py
 
 # -- upkeep ------------------------------------------------------------------------------------
 

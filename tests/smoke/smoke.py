@@ -7,6 +7,7 @@ client of each native transport. Exits non-zero, with a traceback, at the first 
 """
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import windsock.asyncio
 import windsock.threads
 import windsock.trio
 from windsock.core import App, WebSocket
+from windsock.core.protocol import accelerator
 
 HOST = "127.0.0.1"
 TIMEOUT = 20.0  # seconds, for each transport
@@ -50,6 +52,18 @@ def check_files() -> None:
     assert list((root / "demo").glob("*.html")), "the demo's page is missing"
     names = {entry.name for entry in entry_points(group="windsock.transports")}
     assert names >= {"trio", "asyncio", "threads"}, names
+
+
+def check_implementation() -> str:
+    """Nothing compiled is used where the environment says so; what is used."""
+    kinds = {"mypyc": accelerator.COMPILED, "a C compiler": accelerator.ACCELERATED}
+    used = [kind for kind, is_used in kinds.items() if is_used]
+    loaded = [name for name, module in sys.modules.items() if name.startswith("windsock")]
+    files = [str(getattr(sys.modules[name], "__file__", None)) for name in loaded]
+    compiled = [file for file in files if file.endswith((".so", ".pyd"))]
+    assert bool(used) == bool(compiled), (used, compiled)
+    assert not (used and os.environ.get("WINDSOCK_PURE")), compiled
+    return f"compiled by {' and '.join(used)}" if used else "in Python"
 
 
 def check_commands() -> None:
@@ -95,11 +109,13 @@ def echo_on_threads(port: int) -> None:
 
 def main() -> None:
     check_files()
+    implementation = check_implementation()
     check_commands()
     trio.run(echo_on_trio, free_port())
     asyncio.run(echo_on_asyncio(free_port()))
     echo_on_threads(free_port())
-    print(f"smoke: windsock {version('windsock')} echoes on trio, on asyncio and on threads")
+    name = f"windsock {version('windsock')} {implementation}"
+    print(f"smoke: {name} echoes on trio, on asyncio and on threads")
 
 
 if __name__ == "__main__":
