@@ -169,5 +169,5 @@ lock: | $(BIN)/python
 	   cat $(CACHE)/lock.txt; } > $(BENCH_LOCK)
 
 clean:
-	rm -rf $(VENV) $(CACHE) dist $(NODE)/node_modules .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf $(VENV) $(CACHE) build dist $(NODE)/node_modules .mypy_cache .pytest_cache .ruff_cache \
 	    .hypothesis .coverage
