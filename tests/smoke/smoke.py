@@ -58,8 +58,8 @@ def check_implementation() -> str:
     """Nothing compiled is used where the environment says so; what is used."""
     kinds = {"mypyc": accelerator.COMPILED, "a C compiler": accelerator.ACCELERATED}
     used = [kind for kind, is_used in kinds.items() if is_used]
-    loaded = [name for name, module in sys.modules.items() if name.startswith("windsock")]
-    files = [str(getattr(sys.modules[name], "__file__", None)) for name in loaded]
+    loaded = [module for name, module in sys.modules.items() if name.startswith("windsock")]
+    files = [str(getattr(module, "__file__", None)) for module in loaded]
     compiled = [file for file in files if file.endswith((".so", ".pyd"))]
     assert bool(used) == bool(compiled), (used, compiled)
     assert not (used and os.environ.get("WINDSOCK_PURE")), compiled

@@ -73,12 +73,16 @@ class Messages:
             await self._link.checkpoint()
         if not self._channel.inbox:
             try:
-                await fill_inbox(self)
+                await fill_inbox(self._channel, self._link)
             except Disconnected:
                 if default is UNSET:
                     raise
                 return default
-        return take(self) if self._receive_type is None else self._take_as(self._receive_type)
+        return (
+            take(self._channel, self._link)
+            if self._receive_type is None
+            else self._take_as(self._receive_type)
+        )
 
     def _take_as(self, wanted: MessageType) -> Any:
         match wanted:
@@ -87,9 +91,9 @@ class Messages:
             case "bytes":
                 return self._take_typed(bytes)
             case "json":
-                return self._json.loads(take(self))
+                return self._json.loads(take(self._channel, self._link))
             case _:  # "event"
-                return receive_event(take(self))
+                return receive_event(take(self._channel, self._link))
 
     def _take_typed(self, wanted: type[T]) -> T:
         found = self._channel.inbox[0]
@@ -97,7 +101,7 @@ class Messages:
             raise MessageTypeError(
                 f"the next message is {type(found).__name__}, not {wanted.__name__}"
             )
-        take(self)
+        take(self._channel, self._link)
         return found
 
     def __aiter__(self) -> Self:
@@ -109,12 +113,16 @@ class Messages:
             await self._link.checkpoint()
         if not self._channel.inbox:
             try:
-                await fill_inbox(self)
+                await fill_inbox(self._channel, self._link)
             except Disconnected as disconnected:
                 if disconnected.code in _ORDERLY:
                     raise StopAsyncIteration from None
                 raise
-        return take(self) if self._receive_type is None else self._take_as(self._receive_type)
+        return (
+            take(self._channel, self._link)
+            if self._receive_type is None
+            else self._take_as(self._receive_type)
+        )
 
     async def send(self, data: Any) -> None:
         """Send a message: text from a str, binary from anything bytes-like.
@@ -131,7 +139,8 @@ class Messages:
             Disconnected: the WebSocket has ended or is closing.
         """
         if self._send_type is not None:
-            await cast("WebSocket", self)._send_as(self._send_type, data)
+            ws = cast("WebSocket", self)
+            await ws._send_as(self._send_type, data)  # pyright: ignore[reportPrivateUsage]  # ours
             return
         link = self._link
         if link.checkpoints:
@@ -153,47 +162,45 @@ class Messages:
 # Functions and no methods: those would be looked up, as a subclass may override them.
 
 
-async def fill_inbox(ws: Messages) -> None:
+async def fill_inbox(channel: Channel[Any], link: Link) -> None:
     """Wait for a message; LocalProtocolError or Disconnected where none can come."""
-    channel = ws._channel
     connection = channel.connection
     channel.waiting += 1
     try:
         while not channel.inbox:
             if connection.state is not _OPEN:
-                _refuse_to_receive(ws)
-            if not (connection.holds_end and see_held_end(ws)):
-                await ws._link.wait()
+                _refuse_to_receive(channel)
+            if not (connection.holds_end and see_held_end(channel, link)):
+                await link.wait()
     finally:
         channel.waiting -= 1
 
 
-def take(ws: Messages) -> str | bytes:
+def take(channel: Channel[Any], link: Link) -> str | bytes:
     """The oldest message of an inbox that has one."""
-    channel = ws._channel
     message = channel.take()
     if channel.full:
-        if channel.make_room(ws._link.now()):
-            ws._link.resume_reading()
+        if channel.make_room(link.now()):
+            link.resume_reading()
         # What came to light may have to be answered, or be what others wait for.
-        ws._link.flush_soon()
+        link.flush_soon()
         if channel.waiting:
-            ws._link.wake()
+            link.wake()
     return message
 
 
-def see_held_end(ws: Messages) -> bool:
+def see_held_end(channel: Channel[Any], link: Link) -> bool:
     """See what the connection has held back; whether there was anything."""
-    if not ws._channel.pump():
+    if not channel.pump():
         return False
-    ws._link.flush_soon()
-    ws._link.wake()  # the others who wait may have waited for this
+    link.flush_soon()
+    link.wake()  # the others who wait may have waited for this
     return True
 
 
-def _refuse_to_receive(ws: Messages) -> NoReturn:
-    if ws._channel.ended or ws._channel.connection.state is State.CLOSING:
-        raise ws._channel.connection.disconnected()
+def _refuse_to_receive(channel: Channel[Any]) -> NoReturn:
+    if channel.ended or channel.connection.state is State.CLOSING:
+        raise channel.connection.disconnected()
     raise LocalProtocolError(
         "cannot receive while the connection is deciding; allowed now: accept, reject"
     )

@@ -262,7 +262,7 @@ class WebSocket(Messages):
         channel = self._channel
         channel.waiting += 1
         try:
-            if not (channel.connection.holds_end and see_held_end(self)):
+            if not (channel.connection.holds_end and see_held_end(self._channel, self._link)):
                 await self._link.wait()
         finally:
             channel.waiting -= 1
@@ -288,7 +288,7 @@ class WebSocket(Messages):
     async def _receive_typed(self, wanted: type[T]) -> T:
         if self._link.checkpoints:
             await self._link.checkpoint()
-        await fill_inbox(self)
+        await fill_inbox(self._channel, self._link)
         return self._take_typed(wanted)
 
     async def receive_json(self) -> Any:
@@ -302,8 +302,8 @@ class WebSocket(Messages):
         """
         if self._link.checkpoints:
             await self._link.checkpoint()
-        await fill_inbox(self)
-        return self._json.loads(take(self))
+        await fill_inbox(self._channel, self._link)
+        return self._json.loads(take(self._channel, self._link))
 
     async def _send_as(self, wanted: MessageType, data: Any) -> None:
         match wanted:
@@ -475,10 +475,10 @@ class WebSocket(Messages):
         if self._link.checkpoints:
             await self._link.checkpoint()
         try:
-            await fill_inbox(self)
+            await fill_inbox(self._channel, self._link)
         except Disconnected as gone:
             return {"type": "websocket.disconnect", "code": gone.code, "reason": gone.reason}
-        return receive_event(take(self))
+        return receive_event(take(self._channel, self._link))
 
     async def send_event(self, event: dict[str, Any]) -> None:
         """Do what an ASGI event says: `websocket.accept`, `.send` or `.close`.
