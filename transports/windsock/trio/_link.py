@@ -22,7 +22,6 @@ T = TypeVar("T")
 
 _OPEN: Final = State.OPEN
 
-
 # How long the next turn waits for a handler that was given one and went elsewhere, in seconds.
 _MAX_TURN_WAIT: Final = 0.25
 
