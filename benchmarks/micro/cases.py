@@ -72,7 +72,7 @@ CASES: Final = {
 
 
 def windsock_frames() -> Echo:
-    """windsock's frame engine: the counterpart of wsproto's Connection."""
+    """windsock's frame engine alone, without the connection's short cut for whole messages."""
     engine = FrameEngine(Role.SERVER, Config())
     messages: deque[str | bytes] = deque()
 
@@ -87,7 +87,7 @@ def windsock_frames() -> Echo:
 
 
 def windsock_connection() -> Echo:
-    """windsock's ServerConnection, with all its rules, timers and limits."""
+    """windsock's ServerConnection, with all its rules, timers and limits, as transports use it."""
     connection = ServerConnection(now=0.0)
     connection.receive_data(_REQUEST, 0.0)
     connection.next_event()

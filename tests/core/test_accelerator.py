@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.core.helpers import parse_frames
 from windsock.core.protocol import fast_lane, masking
-from windsock.core.protocol.fast_lane import MESSAGE_OVERHEAD
+from windsock.core.protocol.fast_lane import MAX_SMALL, MESSAGE_OVERHEAD
 from windsock.core.protocol.frames import Role
 
 try:
@@ -42,6 +42,7 @@ def load(monkeypatch: pytest.MonkeyPatch, pure: str | None) -> ModuleType:
 def test_python_where_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     module = load(monkeypatch, "1")
     assert module.ACCELERATED is False
+    assert module.decode_message is fast_lane.decode_message
     assert module.decode_messages is fast_lane.decode_messages
     assert module.apply_mask is masking.apply_mask
 
@@ -51,6 +52,7 @@ def test_python_where_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -
 def test_c_by_default(monkeypatch: pytest.MonkeyPatch, pure: str | None) -> None:
     module = load(monkeypatch, pure)
     assert module.ACCELERATED is True
+    assert module.decode_message is not fast_lane.decode_message
     assert module.decode_messages is not fast_lane.decode_messages
 
 
@@ -106,6 +108,44 @@ def test_decoding(
     args = (before, masked, limit, room)
     assert outcome(compiled, buffer, *args) == outcome(fast_lane, buffer, *args)
     assert buffer == data
+
+
+@st.composite
+def small_frames(draw: st.DrawFn) -> bytes:
+    """One frame, or nearly."""
+    encode = draw(st.sampled_from([fast_lane.encode_message, fast_lane.encode_masked_message]))
+    small = st.text("aä€😀", max_size=130) | st.binary(max_size=130)
+    frame = bytearray(encode(draw(small)))
+    if draw(st.booleans()):
+        frame[draw(st.integers(0, len(frame) - 1))] = draw(st.integers(0, 255))
+    return bytes(frame) + draw(st.sampled_from([b"", b"", b"x"]))
+
+
+DECODERS = [pytest.param(compiled, marks=needs_c, id="C"), pytest.param(fast_lane, id="Python")]
+
+
+@pytest.mark.parametrize("module", DECODERS)
+@given(small_frames() | streams(), st.booleans(), st.booleans())
+@example(b"", True, False)
+@example(b"\x81", False, False)
+@example(b"\x81\x00", False, True)
+@example(b"\x82\x80abcd", True, True)
+@example(b"\x81\x02\xff\xff", False, False)
+@example(b"\x81\x82\0\0\0\0\xff\xff", True, False)
+@example(b"\x88\x80abcd", True, False)
+@example(b"\x82\x7d" + bytes(125), False, False)
+@example(b"\x82\x7e\x00\x7e" + bytes(126), False, False)
+@example(b"\x82\xfe\x00\x7eabcd" + bytes(126), True, False)
+def test_one_message_is_the_same_as_all_messages(
+    module: Any, data: bytes, masked: bool, mutable: bool
+) -> None:
+    messages: deque[Any] = deque()
+    position, _ = fast_lane.decode_messages(data, 0, masked, 1 << 30, messages, 1 << 30)
+    alone = len(messages) == 1 and position == len(data)
+    small = len(data) <= MAX_SMALL + (6 if masked else 2)
+    found = module.decode_message(bytearray(data) if mutable else data, masked)
+    assert found == (messages[0] if alone and small else None)
+    assert type(found) in {str, bytes, type(None)}
 
 
 @needs_c
@@ -173,6 +213,13 @@ def test_a_forked_process_draws_keys_of_its_own() -> None:
 def test_wrong_arguments_of_decoding(args: tuple[Any, ...]) -> None:
     with pytest.raises((TypeError, OverflowError, AttributeError)):
         compiled.decode_messages(*args)
+
+
+@needs_c
+@pytest.mark.parametrize("args", [(), (b"",), (b"", True, 1), ("text", True), (None, False)])
+def test_wrong_arguments_of_decoding_one(args: tuple[Any, ...]) -> None:
+    with pytest.raises(TypeError):
+        compiled.decode_message(*args)
 
 
 @needs_c

@@ -6,6 +6,7 @@ equal events, equal output and an equal end; and so does a stream that is cut di
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -18,15 +19,20 @@ from tests.core.helpers import (
     MASK,
     TEXT,
     Frame,
+    Pair,
     byte_by_byte,
+    feed,
     feed_frames,
     frame,
     in_pieces,
     parse_frames,
+    pull,
 )
 from windsock.core.protocol.config import Config, Deflate
+from windsock.core.protocol.connection import Connection
 from windsock.core.protocol.deflate import DeflateParameters
-from windsock.core.protocol.events import Ping
+from windsock.core.protocol.events import Event, Ping
+from windsock.core.protocol.fast_lane import MESSAGE_OVERHEAD
 from windsock.core.protocol.frames import (
     CloseFrame,
     FrameEngine,
@@ -189,6 +195,45 @@ def test_streams_with_bytes_lost_or_doubled(
 @given(ROLES, WHICH, st.binary(max_size=200), CUTS)
 def test_random_bytes(role: Role, which: int, data: bytes, cuts: list[int]) -> None:
     check(role, which, data, cuts)
+
+
+@given(ROLES, st.booleans(), st.lists(FRAMES, max_size=6), CUTS, st.integers(0, 1000))
+@example(Role.SERVER, False, [(TEXT, b"Hello", True, 0, False)], [], 0)
+@example(
+    Role.SERVER, False, [(TEXT, b"Hello", True, 0, False), (TEXT, b"!", True, 0, False)], [], 1
+)
+def test_reads_of_messages(
+    role: Role, compressed: bool, structures: list[Structure], cuts: list[int], room: int
+) -> None:
+    """`receive_messages` is a short cut, too: as `receive_data` and `next_event`."""
+    config = CONFIG if compressed else Config(max_message_size=16, max_fragments=4)
+    short, long = (a_connection(role, config) for _ in range(2))
+    stream = stream_to(role, structures)
+    for now, chunk in enumerate(cut_at(stream, [*cuts, len(stream)]), start=1):
+        messages: deque[Event] = deque()
+        used, alone = short.receive_messages(chunk, now, messages, room)
+        assert used == sum(
+            len(message) + MESSAGE_OVERHEAD
+            for message in messages
+            if isinstance(message, (str, bytes))
+        )
+        if not alone:
+            while short.take_messages(messages, 1000):
+                pass
+            messages += pull(short)
+        assert list(messages) == feed(long, [chunk], now)
+        sent = (parse_frames(each.data_to_send(), role) for each in (short, long))
+        assert next(sent) == next(sent)
+        assert short.state is long.state
+        assert short.deadline() == long.deadline()
+
+
+def a_connection(role: Role, config: Config) -> Connection:
+    """One that is open, and has been read up to there."""
+    pair = Pair(config)
+    connection = pair.server if role is Role.SERVER else pair.client
+    assert not pull(connection)
+    return connection
 
 
 SENT = st.one_of(

@@ -10,6 +10,7 @@
 #define TEXT 0x81 /* FIN and opcode 1 (RFC 6455 section 5.2) */
 #define BINARY 0x82
 #define MASKED 0x80
+#define MAX_SMALL 125 /* payload lengths up to it stand in the second byte */
 #define MESSAGE_OVERHEAD 64
 #define KEYS 1024 /* masking keys drawn at a time */
 #define ON_STACK 4096
@@ -93,6 +94,41 @@ decode_bytes(const unsigned char *payload, Py_ssize_t size, const unsigned char 
     if (data != NULL)
         mask((unsigned char *)PyBytes_AsString(data), payload, size, key);
     return data;
+}
+
+PyDoc_STRVAR(decode_message_doc,
+             "decode_message(frame, masked, /)\n--\n\nSee fast_lane.decode_message.");
+
+static PyObject *
+decode_message(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    Py_buffer frame;
+    PyObject *message = NULL;
+    const unsigned char *at, *key;
+    Py_ssize_t size;
+    int masked, header;
+
+    if (count != 2) {
+        PyErr_Format(PyExc_TypeError, "decode_message takes 2 arguments, not %zd", count);
+        return NULL;
+    }
+    masked = PyObject_IsTrue(args[1]);
+    if (masked < 0 || PyObject_GetBuffer(args[0], &frame, PyBUF_SIMPLE) < 0)
+        return NULL;
+    at = frame.buf;
+    header = masked ? 6 : 2;
+    key = masked ? at + 2 : NULL;
+    size = frame.len - header;
+    if (size >= 0 && size <= MAX_SMALL && at[1] == (masked ? MASKED | size : size)) {
+        if (at[0] == TEXT)
+            message = decode_text(at + header, size, key);
+        else if (at[0] == BINARY)
+            message = decode_bytes(at + header, size, key);
+    }
+    PyBuffer_Release(&frame);
+    if (message == NULL && !PyErr_Occurred())
+        Py_RETURN_NONE;
+    return message;
 }
 
 /* The length of the payload of a frame that begins at `at`, and where its key or payload begins; -1
@@ -341,6 +377,8 @@ forget_keys(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 
 static PyMethodDef methods[] = {
     {"apply_mask", apply_mask, METH_VARARGS, apply_mask_doc},
+    {"decode_message", (PyCFunction)(void (*)(void))decode_message, METH_FASTCALL,
+     decode_message_doc},
     {"decode_messages", (PyCFunction)(void (*)(void))decode_messages, METH_FASTCALL,
      decode_messages_doc},
     {"encode_message", encode_message, METH_O, encode_message_doc},

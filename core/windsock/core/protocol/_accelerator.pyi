@@ -4,6 +4,7 @@ from typing import Any
 from typing_extensions import Buffer
 
 def apply_mask(data: Buffer, key: Buffer, /) -> bytes: ...
+def decode_message(frame: Buffer, masked: bool, /) -> str | bytes | None: ...
 def decode_messages(
     buffer: Buffer,
     position: int,

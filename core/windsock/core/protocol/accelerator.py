@@ -29,6 +29,7 @@ _SPEC: Final = find_spec("windsock.core.protocol.connection")
 COMPILED: Final = _SPEC is not None and not str(_SPEC.origin).endswith(".py")
 """Whether the modules around it are compiled."""
 
+decode_message: Callable[[bytes, bool], str | bytes | None]
 decode_messages: Callable[[bytes | bytearray, int, bool, int, deque[Any], int], tuple[int, int]]
 apply_mask: Callable[[bytes | bytearray | memoryview, bytes | bytearray], bytes]
 encode_message: Callable[[str | bytes], bytes]
@@ -36,11 +37,13 @@ encode_masked_message: Callable[[str | bytes], bytes]
 
 if _accelerator is None:
     apply_mask = masking.apply_mask
+    decode_message = fast_lane.decode_message
     decode_messages = fast_lane.decode_messages
     encode_message = fast_lane.encode_message
     encode_masked_message = fast_lane.encode_masked_message
 else:
     apply_mask = _accelerator.apply_mask
+    decode_message = _accelerator.decode_message
     decode_messages = _accelerator.decode_messages
     encode_message = _accelerator.encode_message
     encode_masked_message = _accelerator.encode_masked_message

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from . import close_codes
+from .accelerator import decode_message
 from .checked import Checked
 from .close_codes import check_close
 from .config import Config
@@ -34,6 +35,7 @@ from .events import (
     Pong,
     Status,
 )
+from .fast_lane import MAX_SMALL, MESSAGE_OVERHEAD
 from .frames import CloseFrame, FrameEngine, FrameEvent, PongFrame, Role, Violation
 from .keepalive import Due, Keepalive
 from .state import Input, State, Table, transition
@@ -43,6 +45,10 @@ from .state import Input, State, Table, transition
 _MAX_HOLD: Final = 0.25
 
 _NEVER: Final = float("inf")
+
+# Where this is compiled, looking up what was imported, or is a method, takes longer.
+_decode_message: Final = decode_message
+_append: Final = deque[Any].append
 
 Message = str | bytes | bytearray | memoryview
 
@@ -75,6 +81,7 @@ class Connection(ABC):
         "_held_since",
         "_keepalive",
         "_message_since",
+        "_more_out",
         "_now",
         "_opened_at",
         "_out",
@@ -82,6 +89,7 @@ class Connection(ABC):
         "_reading_paused",
         "_role",
         "_sent_close",
+        "_small_frame",
         "_table",
         "_taken",
         "_unsent",
@@ -108,7 +116,8 @@ class Connection(ABC):
         """Bytes that wait for `data_to_send`."""
         self.deadline_moved = True
         """Whether `deadline` may be nearer than when it was last asked for."""
-        self._out: list[bytes] = []
+        self._out = b""  # the first piece of it, nearly always the only one
+        self._more_out: list[bytes] = []
         self._events: list[Event] = []  # no deque: an empty one takes more than half a KiB
         self._frames: FrameEngine | None = None
         self._at_rest = False  # whether the next byte begins a frame, and nothing else is going on
@@ -116,6 +125,7 @@ class Connection(ABC):
             [bytes | bytearray, int, bool, int, deque[Any], int], tuple[int, int]
         ]
         self._encode_message: Callable[[str | bytes], bytes]
+        self._small_frame: int  # the longest that `_decode_message` is for
         self._keepalive = Keepalive(config.ping_interval, config.ping_timeout, now)
         self._now = self._opened_at = now
         self._eof = False
@@ -232,8 +242,14 @@ class Connection(ABC):
             self.receive_data(data, now)
             return 0, False
         self._now = self._keepalive.last_received = now
+        masked = self._role is _SERVER
+        if len(data) <= self._small_frame and room > 0:
+            message = _decode_message(data, masked)
+            if message is not None:
+                _append(messages, message)
+                return len(message) + MESSAGE_OVERHEAD, True
         position, used = self._decode_messages(
-            data, 0, self._role is _SERVER, self._config.max_message_size, messages, room
+            data, 0, masked, self._config.max_message_size, messages, room
         )
         if position == len(data):
             return used, True
@@ -330,16 +346,22 @@ class Connection(ABC):
         """
         if self.state is not _OPEN:
             self._refuse_to_send(Input.SEND)
-        if not isinstance(message, (str, bytes)):
+        # One after the other: of a str no more is asked than that.
+        if not isinstance(message, str) and not isinstance(message, bytes):
             if not isinstance(message, (bytearray, memoryview)):
                 raise TypeError(f"a message is str or bytes-like, not {type(message).__name__}")
             message = bytes(message)
         try:
-            data = self._encode_message(message)
+            encode = self._encode_message
+            data = encode(message)
         except UnicodeEncodeError as error:
             raise LocalProtocolError(f"text that is not encodable as UTF-8: {error}") from None
-        self._out.append(data)
-        self.pending_output = pending = self.pending_output + len(data)
+        pending = self.pending_output
+        if pending:
+            self._more_out.append(data)
+        else:
+            self._out = data
+        self.pending_output = pending = pending + len(data)
         return pending + self._unsent
 
     def ping(self, payload: Checked[bytes | None], now: float) -> bytes:
@@ -426,12 +448,17 @@ class Connection(ABC):
 
     def data_to_send(self) -> bytes:
         """Everything to be written now, in one piece; b"" if nothing."""
-        if not self._out:
+        if not self.pending_output:
             return b""
-        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-        self._out.clear()
+        data = self._out
+        more = self._more_out
+        if more:
+            more.insert(0, data)
+            data = b"".join(more)
+            more.clear()
+        self._out = b""
+        self._handed_over += self.pending_output
         self.pending_output = 0
-        self._handed_over += len(data)
         return data
 
     @property
@@ -480,7 +507,8 @@ class Connection(ABC):
         by_peer = self.state is not _CLOSING
         self._advance(Input.WRITE_FAILED)
         self._finish(close_codes.ABNORMAL, "", clean=False, by_peer=by_peer)
-        self._out.clear()
+        self._out = b""
+        self._more_out.clear()
         self.pending_output = self._unsent = 0
         self._owed_pong = self._unsent_since = None
 
@@ -570,7 +598,10 @@ class Connection(ABC):
         self._at_rest = False
 
     def _queue(self, data: bytes) -> None:
-        self._out.append(data)
+        if self.pending_output:
+            self._more_out.append(data)
+        else:
+            self._out = data
         self.pending_output += len(data)
 
     def _finish(self, code: int, reason: str, *, clean: bool, by_peer: bool) -> None:
@@ -582,6 +613,8 @@ class Connection(ABC):
         self._frames = FrameEngine(self._role, self._config, deflate)
         self._decode_messages = self._frames.decode_messages
         self._encode_message = self._frames.encode_message
+        header = 6 if self._role is _SERVER else 2
+        self._small_frame = header + min(MAX_SMALL, self._config.max_message_size)
         self._keepalive.received(self._now)
         if trailing:
             self._frames.receive_data(trailing)

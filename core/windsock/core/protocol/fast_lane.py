@@ -23,7 +23,11 @@ MASKED: Final = 0x80
 PLAIN: Final = (TEXT, BINARY)
 COMPRESSED: Final = (0xC1, 0xC2)  # with RSV1 (RFC 7692 §6)
 
-_SMALL: Final = 126  # payload lengths below it stand in the second byte
+MAX_SMALL: Final = 125
+"""The longest payload whose length stands in the second byte (§5.2)."""
+
+_SMALL: Final = MAX_SMALL + 1
+_from_bytes: Final = int.from_bytes
 _unpack_key: Final = Struct("<I").unpack_from
 _pack_16: Final = Struct("!BBH").pack
 _pack_64: Final = Struct("!BBQ").pack
@@ -34,6 +38,33 @@ _LIMIT: Final = [(1 << 8 * size) - 1 for size in range(_SMALL)]
 
 _TEXT_HEADERS: Final = [bytes((TEXT, size)) for size in range(_SMALL)]
 _BINARY_HEADERS: Final = [bytes((BINARY, size)) for size in range(_SMALL)]
+
+
+def decode_message(frame: bytes, masked: bool) -> str | bytes | None:
+    """The message that `frame` is: one whole frame, of up to MAX_SMALL bytes of payload; else None.
+
+    What is read at once from a peer that waits for the answer. `decode_messages` would give the
+    same; this has neither a loop nor a position to keep.
+
+    Args:
+        masked: whether the peer must mask (§5.1): True for a server.
+    """
+    size = len(frame) - (6 if masked else 2)
+    if not 0 <= size < _SMALL or frame[1] != (MASKED | size if masked else size):
+        return None
+    if masked:
+        number = _from_bytes(frame, "little")
+        key = (number >> 16 & 0xFFFFFFFF) * _REPEAT[size] & _LIMIT[size]
+        payload = (number >> 48 ^ key).to_bytes(size, "little")
+    else:
+        payload = bytes(frame[2:])
+    first = frame[0]
+    if first == TEXT:
+        try:
+            return payload.decode()
+        except UnicodeDecodeError:
+            return None
+    return payload if first == BINARY else None
 
 
 def decode_messages(
