@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NoReturn, TypeVar, cast
 
 from windsock import _asyncio_threads
 from windsock.core import Capabilities, State
@@ -17,7 +17,9 @@ from ._flusher import Flusher
 T = TypeVar("T")
 
 _OPEN: Final = State.OPEN
-_ENDING: Final = frozenset({State.DRAINING, State.CLOSED})
+_DRAINING: Final = State.DRAINING
+_CLOSED: Final = State.CLOSED
+_Future: Final = asyncio.Future
 
 
 class AsyncioLink(asyncio.Protocol):
@@ -67,10 +69,48 @@ class AsyncioLink(asyncio.Protocol):
             self._connected(self)
 
     def data_received(self, data: bytes) -> None:
-        if self.channel.receive_data(data, self._loop.time()):
-            self.wake()
+        if self.channel.receive_data(data, self.now()):
+            self._run_waiters()
         else:
             self._after_input()
+
+    def _run_waiters(self) -> None:
+        """`wake` in this pass of the event loop: who waits goes on here and now, as if called.
+
+        What they send is written when they wait again, or here, without the flusher's help.
+        """
+        waiters = self._waiters
+        if not waiters:
+            return
+        self._waiters = []
+        queued = self._flush_queued
+        self._flush_queued = True
+        try:
+            for waiter in waiters:
+                if not waiter.done():
+                    self._run(waiter)
+        finally:
+            self._flush_queued = queued
+        if not queued:
+            self.flush_now()
+
+    def _run(self, waiter: asyncio.Future[None]) -> None:
+        """Have `waiter` done, and call who awaits it, which else the event loop does."""
+        callbacks = waiter._callbacks
+        if not callbacks:
+            waiter.set_result(None)  # nobody awaits it yet
+            return
+        callback, context = callbacks[0]
+        waiter.remove_done_callback(callback)
+        waiter.set_result(None)
+        try:
+            context.run(callback, waiter)
+        except RuntimeError:
+            # This is called by another task, which must come to its end first.
+            self._loop.call_soon(callback, waiter, context=context)
+        except (KeyboardInterrupt, SystemExit) as error:
+            # What is to end the event loop is not to pass through a transport.
+            self._loop.call_soon(_raise, error)
 
     def eof_received(self) -> bool:
         self.channel.receive_data(b"", self._loop.time())
@@ -114,7 +154,8 @@ class AsyncioLink(asyncio.Protocol):
         connection = self._connection
         self._look_for_request()
         self.wake()
-        if connection.state in _ENDING:
+        state = connection.state
+        if state is _DRAINING or state is _CLOSED:
             self._flush()  # nothing will be added to it
             return
         if not self.channel.wants_data and not self._reading_paused and transport is not None:
@@ -133,7 +174,7 @@ class AsyncioLink(asyncio.Protocol):
     def wait(self) -> Awaitable[None]:
         if self._waiters:  # drop those that were cancelled
             self._waiters = [waiter for waiter in self._waiters if not waiter.done()]
-        waiter = self._loop.create_future()
+        waiter: asyncio.Future[None] = _Future(loop=self._loop)
         self._waiters.append(waiter)
         if self._flush_queued:
             self._flush()
@@ -197,7 +238,8 @@ class AsyncioLink(asyncio.Protocol):
             transport.write(data)
             if self._writing_paused:
                 self._report_unsent()
-        if connection.state in _ENDING:
+        state = connection.state
+        if state is _DRAINING or state is _CLOSED:
             self._approach_end(transport)
         if connection.deadline_moved:
             self._arm_timer()
@@ -259,3 +301,7 @@ class AsyncioLink(asyncio.Protocol):
     def transport(self) -> asyncio.Transport | None:
         """The transport, None before and after its life."""
         return self._transport
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
