@@ -122,6 +122,18 @@ def test_a_peer_that_vanishes_is_1006(
         assert seen.get() == (deviation.expect if deviation else 1006, "", False)
 
 
+@pytest.mark.behaviour("peer-vanishes")
+@pytest.mark.parametrize("vanish", [abort, hang_up], ids=["reset", "end-of-stream"])
+def test_a_peer_that_vanishes_within_a_large_message_is_1006(
+    wire_site: WireSite, vanish: Callable[[Peer], None], deviation: Deviation | None
+) -> None:
+    seen = Observed()
+    with wire_site.wire(report_disconnect(seen)) as peer:
+        peer.send_raw(frame(2, bytes(1 << 20))[:500_000])
+        vanish(peer)
+        assert seen.get() == (deviation.expect if deviation else 1006, "", False)
+
+
 @pytest.mark.behaviour("receive-default")
 def test_receive_with_a_default_returns_it_after_the_last_message(site: Site) -> None:
     seen = Observed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 
@@ -86,6 +87,17 @@ def test_a_message_that_comes_byte_by_byte(wire_site: WireSite) -> None:
         for byte in frame(1, b"dribbled"):
             peer.send_raw(bytes([byte]))
         assert peer.receive() == "dribbled"
+
+
+@pytest.mark.behaviour("messages")
+def test_large_and_small_messages_come_out_in_order(wire_site: WireSite) -> None:
+    large = bytes(range(256)) * 2048
+    with wire_site.wire(echo) as peer:
+        data = b"".join(frame(2, message) for message in (b"a", large, b"b", large, large, b"c"))
+        cuts = [0, 10, 5000, 300_000, len(data) - 1, len(data)]
+        for start, end in itertools.pairwise(cuts):
+            peer.send_raw(data[start:end])
+        assert peer.take(6) == [b"a", large, b"b", large, large, b"c"]
 
 
 @pytest.mark.behaviour("messages")

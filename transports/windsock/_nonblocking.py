@@ -6,6 +6,7 @@ import contextlib
 import selectors
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 READ: Final = selectors.EVENT_READ
@@ -41,6 +42,12 @@ class ByteStream(Protocol):
         """Some bytes; b"" at the end of the stream, None if there is nothing now."""
         ...
 
+    @property
+    def receive_into(self) -> Callable[[memoryview], int | None] | None:
+        """`receive` into memory that is there, for how many bytes that was; None where that would
+        save nothing."""
+        ...
+
     def shut_sending(self) -> None:
         """Say that nothing more is sent. What is received after that is to be thrown away."""
 
@@ -74,6 +81,12 @@ class SocketStream:
         except BlockingIOError:
             return None
 
+    def receive_into(self, room: memoryview) -> int | None:
+        try:
+            return self.socket.recv_into(room)
+        except BlockingIOError:
+            return None
+
     def shut_sending(self) -> None:
         self.socket.shutdown(socket.SHUT_WR)
 
@@ -87,6 +100,8 @@ class TLSStream:
     It goes through memory, so that the socket is read and written in pieces as large as they come.
     OpenSSL by itself makes two system calls to read a record, and one to write it.
     """
+
+    receive_into = None
 
     __slots__ = (
         "_ciphertext",

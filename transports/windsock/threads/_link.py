@@ -301,7 +301,18 @@ class ThreadsLink:
 
     def _receive(self) -> bool:
         """Read once, so that no peer keeps the others waiting; whether anything came."""
-        data = self._stream.receive()
+        receive_into = self._stream.receive_into
+        room = None if receive_into is None else self._connection.room()
+        if receive_into is not None and room is not None:
+            with room:
+                count = receive_into(room)
+            if count:
+                self._connection.received(count, monotonic())
+                self.channel.pump()
+                return True
+            data = None if count is None else b""
+        else:
+            data = self._stream.receive()
         if data is None:
             return False
         self._eof = not data

@@ -27,6 +27,9 @@ class Receiver(Protocol):
     def data_received(self, data: bytes, now: float) -> None:
         """Some bytes came at `now`; b"" for the end of the stream, also where it broke."""
 
+    def received(self, count: int, now: float) -> None:
+        """The same, for so many bytes in the room that was offered; it has been released."""
+
     def written(self, left: int) -> None:
         """Writing went on; so many bytes are left."""
 
@@ -48,12 +51,15 @@ class ByteStream(Protocol):
     def read(self, wanted: bool) -> None:
         """Go on reading, or stop."""
 
+    def offer(self, room: memoryview | None) -> None:
+        """Where to receive the next bytes if that saves copies; None for anywhere."""
+
     @property
-    def send_now(self) -> Callable[[bytes], int]:
+    def send_now(self) -> Callable[[bytes | memoryview], int]:
         """Writes what can be written without waiting; how many bytes that was. Raises OSError."""
         ...
 
-    def write_rest(self, data: bytes, start: int) -> None:
+    def write_rest(self, data: bytes | memoryview, start: int) -> None:
         """Write `data[start:]`, as soon as that can be; nothing is to be sent before it is done,
         see `Receiver.written`."""
 
@@ -77,8 +83,10 @@ class SocketStream:
         "_io",
         "_poller",
         "_receive",
+        "_receive_into",
         "_receiver",
         "_rest",
+        "_room",
         "_wants_data",
         "client",
         "send_now",
@@ -92,9 +100,11 @@ class SocketStream:
     def __init__(self, io: _nonblocking.ByteStream, poller: Poller) -> None:
         self._io = io
         self._receive = io.receive
+        self._receive_into = io.receive_into
         self.send_now = io.send
         self._poller = poller
         self._rest = _NOTHING
+        self._room: memoryview | None = None
         self._wants_data = False
         self.socket = io.socket
         self.wanted = 0
@@ -109,6 +119,10 @@ class SocketStream:
     def read(self, wanted: bool) -> None:
         self._wants_data = wanted
         self._watch()
+
+    def offer(self, room: memoryview | None) -> None:
+        if self._receive_into is not None:
+            self._room = room
 
     def _watch(self) -> None:
         wanted = self._io.receive_on if self._wants_data else 0
@@ -130,6 +144,9 @@ class SocketStream:
             self._read(now)
 
     def _read(self, now: float) -> None:
+        if self._room is not None:
+            self._read_into(self._room, now)
+            return
         try:
             data = self._receive()
         except OSError:  # reset by the peer: the same as its end, for a WebSocket
@@ -139,9 +156,24 @@ class SocketStream:
         else:
             self._receiver.data_received(data, now)
 
+    def _read_into(self, room: memoryview, now: float) -> None:
+        assert self._receive_into is not None
+        try:
+            count = self._receive_into(room)
+        except OSError:  # as above
+            count = 0
+        if count is None:
+            return
+        self._room = None
+        room.release()
+        if count:
+            self._receiver.received(count, now)
+        else:
+            self._receiver.data_received(b"", now)
+
     # Writing
 
-    def write_rest(self, data: bytes, start: int) -> None:
+    def write_rest(self, data: bytes | memoryview, start: int) -> None:
         self._rest = memoryview(data)[start:]
         self._watch()
 
@@ -161,6 +193,7 @@ class SocketStream:
 
     def end(self) -> None:
         self._wants_data = False
+        self._room = None
         self._rest = _NOTHING
         self._watch()
         self._io.close()
@@ -196,7 +229,7 @@ class AnyStream:
         self._writing: trio.CancelScope | None = None
         self._wants_data = True
         self._lot = trio.lowlevel.ParkingLot()
-        self._rest = b""
+        self._rest: bytes | memoryview = b""
         transport = stream
         while isinstance(transport, trio.SSLStream):
             transport = cast("trio.SSLStream[Stream]", transport).transport_stream
@@ -225,10 +258,13 @@ class AnyStream:
                 else:
                     await self._lot.park()
 
-    def send_now(self, data: bytes) -> int:
+    def offer(self, room: memoryview | None) -> None:
+        """A trio stream cannot receive into memory that is there."""
+
+    def send_now(self, data: bytes | memoryview) -> int:
         return 0
 
-    def write_rest(self, data: bytes, start: int) -> None:
+    def write_rest(self, data: bytes | memoryview, start: int) -> None:
         self._rest = data
         if self._writing is None:
             self._writing = trio.CancelScope(shield=True)

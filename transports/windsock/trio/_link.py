@@ -155,8 +155,17 @@ class TrioLink:
         except Exception:  # the boundary: an error of ours costs this connection and no other
             self._fail()
 
+    def received(self, count: int, now: float) -> None:
+        try:
+            self._connection.received(count, now)
+            self.channel.pump()
+            self._after_input()
+        except Exception:  # the boundary, as above
+            self._fail()
+
     def _after_input(self) -> None:
         connection = self._connection
+        self._stream.offer(connection.room())
         if self.channel.more:
             # Whoever waits takes the next turn, unless he goes elsewhere now.
             self._be_called_at(trio.current_time() + _MAX_TURN_WAIT)

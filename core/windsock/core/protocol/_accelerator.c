@@ -14,6 +14,7 @@
 #define MESSAGE_OVERHEAD 64
 #define KEYS 1024 /* masking keys drawn at a time */
 #define ON_STACK 4096
+#define AHEAD 16 /* how many times what has come of a payload may be reserved for it */
 
 /* Masking keys that nobody can predict (section 5.3), drawn many at a time. */
 static PyObject *keys;
@@ -375,6 +376,198 @@ forget_keys(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+/* The payload of one frame, unmasked into the bytes that it becomes; see payload.Payload. */
+typedef struct {
+    PyObject ob_base;
+    PyObject *bytes;
+    Py_ssize_t size, capacity, filled, exports;
+    unsigned char key[4];
+} Payload;
+
+/* Unmask what has come to lie behind what there was. */
+static void
+take(Payload *self, const unsigned char *from, Py_ssize_t count)
+{
+    unsigned char *to = (unsigned char *)PyBytes_AsString(self->bytes) + self->filled, turned[4];
+    int i;
+
+    for (i = 0; i < 4; i++)
+        turned[i] = self->key[(self->filled + i) & 3];
+    mask(to, from, count, turned);
+    self->filled += count;
+}
+
+/* Have room for `count` more bytes, and for AHEAD times what there is then, up to the end. A new
+ * object when there is not: at the worst a sixteenth of all is copied. */
+static int
+reserve(Payload *self, Py_ssize_t count)
+{
+    Py_ssize_t needed, capacity;
+    PyObject *bytes;
+
+    if (count > self->size - self->filled) {
+        PyErr_SetString(PyExc_ValueError, "more than the frame has");
+        return -1;
+    }
+    needed = self->filled + count;
+    if (needed <= self->capacity)
+        return 0;
+    if (self->exports) {
+        PyErr_SetString(PyExc_BufferError, "somebody still receives into this");
+        return -1;
+    }
+    capacity = needed < self->size / AHEAD ? needed * AHEAD : self->size;
+    bytes = PyBytes_FromStringAndSize(NULL, capacity);
+    if (bytes == NULL)
+        return -1;
+    if (self->filled)
+        memcpy(PyBytes_AsString(bytes), PyBytes_AsString(self->bytes), self->filled);
+    Py_XDECREF(self->bytes);
+    self->bytes = bytes;
+    self->capacity = capacity;
+    return 0;
+}
+
+static PyObject *
+payload_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    Payload *self;
+    const char *key;
+    Py_ssize_t size, key_size;
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+
+    if (!PyArg_ParseTuple(args, "nz#:Payload", &size, &key, &key_size))
+        return NULL;
+    if (size < 0 || (key != NULL && key_size != 4)) {
+        PyErr_SetString(PyExc_ValueError, "a payload has a length, and its key 4 bytes");
+        return NULL;
+    }
+    self = (Payload *)allocate(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->size = size;
+    if (key != NULL)
+        memcpy(self->key, key, 4);
+    return (PyObject *)self;
+}
+
+static void
+payload_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+
+    Py_XDECREF(((Payload *)object)->bytes);
+    release(object);
+    Py_DECREF(type);
+}
+
+static PyObject *
+payload_append(PyObject *object, PyObject *data)
+{
+    Payload *self = (Payload *)object;
+    Py_buffer buffer;
+
+    if (PyObject_GetBuffer(data, &buffer, PyBUF_SIMPLE) < 0)
+        return NULL;
+    if (buffer.len) {
+        if (reserve(self, buffer.len) < 0) {
+            PyBuffer_Release(&buffer);
+            return NULL;
+        }
+        take(self, buffer.buf, buffer.len);
+    }
+    PyBuffer_Release(&buffer);
+    Py_RETURN_NONE;
+}
+
+static int
+payload_get_buffer(PyObject *object, Py_buffer *view, int flags)
+{
+    Payload *self = (Payload *)object;
+    char *room = "";
+    Py_ssize_t size = self->capacity - self->filled;
+
+    if (self->bytes != NULL)
+        room = PyBytes_AsString(self->bytes) + self->filled;
+    if (PyBuffer_FillInfo(view, object, room, size, 0, flags) < 0)
+        return -1;
+    self->exports++;
+    return 0;
+}
+
+static void
+payload_release_buffer(PyObject *object, Py_buffer *Py_UNUSED(view))
+{
+    ((Payload *)object)->exports--;
+}
+
+static PyObject *
+payload_room(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    Payload *self = (Payload *)object;
+
+    if (self->filled == self->capacity && reserve(self, self->filled < self->size) < 0)
+        return NULL;
+    return PyMemoryView_FromObject(object);
+}
+
+static PyObject *
+payload_received(PyObject *object, PyObject *argument)
+{
+    Payload *self = (Payload *)object;
+    Py_ssize_t count = PyLong_AsSsize_t(argument);
+
+    if (count == -1 && PyErr_Occurred())
+        return NULL;
+    if (count < 0 || count > self->capacity - self->filled) {
+        PyErr_SetString(PyExc_ValueError, "more than there was room for");
+        return NULL;
+    }
+    if (count)
+        take(self, (unsigned char *)PyBytes_AsString(self->bytes) + self->filled, count);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+payload_finish(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    Payload *self = (Payload *)object;
+
+    if (self->filled != self->size) {
+        PyErr_SetString(PyExc_ValueError, "less than the frame has");
+        return NULL;
+    }
+    if (self->bytes == NULL)
+        return PyBytes_FromStringAndSize(NULL, 0);
+    /* It stays here, too: for whoever has not let go of a room in it, which is empty now. */
+    Py_INCREF(self->bytes);
+    return self->bytes;
+}
+
+static PyMethodDef payload_methods[] = {
+    {"append", payload_append, METH_O, "append(data, /)\n--\n\nSee payload.Payload.append."},
+    {"room", payload_room, METH_NOARGS, "room()\n--\n\nSee payload.Payload.room."},
+    {"received", payload_received, METH_O, "received(count, /)\n--\n\nSee payload.Payload.received."},
+    {"finish", payload_finish, METH_NOARGS, "finish()\n--\n\nSee payload.Payload.finish."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot payload_slots[] = {
+    {Py_tp_doc, "Payload(size, key, /)\n--\n\nSee payload.Payload."},
+    {Py_tp_new, payload_new},
+    {Py_tp_dealloc, payload_dealloc},
+    {Py_tp_methods, payload_methods},
+    {Py_bf_getbuffer, payload_get_buffer},
+    {Py_bf_releasebuffer, payload_release_buffer},
+    {0, NULL},
+};
+
+static PyType_Spec payload_spec = {
+    "windsock.core.protocol._accelerator.Payload", sizeof(Payload), 0, Py_TPFLAGS_DEFAULT,
+    payload_slots,
+};
+
 static PyMethodDef methods[] = {
     {"apply_mask", apply_mask, METH_VARARGS, apply_mask_doc},
     {"decode_message", (PyCFunction)(void (*)(void))decode_message, METH_FASTCALL,
@@ -395,7 +588,7 @@ static struct PyModuleDef definition = {
 PyMODINIT_FUNC
 PyInit__accelerator(void)
 {
-    PyObject *secrets = PyImport_ImportModule("secrets");
+    PyObject *secrets = PyImport_ImportModule("secrets"), *module, *type;
 
     if (secrets == NULL)
         return NULL;
@@ -405,5 +598,15 @@ PyInit__accelerator(void)
     str_extend = PyUnicode_InternFromString("extend");
     if (token_bytes == NULL || str_append == NULL || str_extend == NULL)
         return NULL;
-    return PyModule_Create(&definition);
+    module = PyModule_Create(&definition);
+    if (module == NULL)
+        return NULL;
+    type = PyType_FromSpec(&payload_spec);
+    if (type == NULL || PyModule_AddObjectRef(module, "Payload", type) < 0) {
+        Py_XDECREF(type);
+        Py_DECREF(module);
+        return NULL;
+    }
+    Py_DECREF(type);
+    return module;
 }

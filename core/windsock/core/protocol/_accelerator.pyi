@@ -3,6 +3,8 @@ from typing import Any
 
 from typing_extensions import Buffer
 
+from .payload import Payload as Payload
+
 def apply_mask(data: Buffer, key: Buffer, /) -> bytes: ...
 def decode_message(frame: Buffer, masked: bool, /) -> str | bytes | None: ...
 def decode_messages(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, Final
 
-from . import fast_lane, masking
+from . import fast_lane, masking, payload
 from .compiled import is_unwanted
 
 try:
@@ -34,6 +34,7 @@ decode_messages: Callable[[bytes | bytearray, int, bool, int, deque[Any], int], 
 apply_mask: Callable[[bytes | bytearray | memoryview, bytes | bytearray], bytes]
 encode_message: Callable[[str | bytes], bytes]
 encode_masked_message: Callable[[str | bytes], bytes]
+Payload: type[payload.Payload]
 
 if _accelerator is None:
     apply_mask = masking.apply_mask
@@ -41,11 +42,13 @@ if _accelerator is None:
     decode_messages = fast_lane.decode_messages
     encode_message = fast_lane.encode_message
     encode_masked_message = fast_lane.encode_masked_message
+    Payload = payload.Payload
 else:
     apply_mask = _accelerator.apply_mask
     decode_message = _accelerator.decode_message
     decode_messages = _accelerator.decode_messages
     encode_message = _accelerator.encode_message
     encode_masked_message = _accelerator.encode_masked_message
+    Payload = _accelerator.Payload
     if hasattr(os, "register_at_fork"):  # pragma: no branch
         os.register_at_fork(after_in_child=_accelerator.forget_keys)

@@ -163,6 +163,23 @@ class Connection(ABC):
         else:
             self._feed_handshake(data)
 
+    def room(self) -> memoryview | None:
+        """Where the next bytes can be received without a copy: the rest of a large message.
+
+        None for anywhere, as nearly always. It is to be released before `received` is called.
+        """
+        frames = self._frames
+        return None if frames is None or not frames.message_in_progress else frames.room()
+
+    def received(self, count: int, now: float) -> None:
+        """`receive_data` for so many bytes, not 0, that are in the last `room`."""
+        self._now = now
+        self._at_rest = False
+        if self._keepalive.received(now):
+            self.deadline_moved = True
+        if self._frames is not None and (self.state is _OPEN or self.state is _CLOSING):
+            self._frames.received(count)
+
     def next_event(self, *, hold_end: bool = False) -> Event | Status:
         """The next event; the state advances as it is returned.
 

@@ -218,6 +218,16 @@ class FrameEngine:
             self._position = 0
         self._buffer += data
 
+    def room(self) -> memoryview | None:
+        """Where the next bytes can be received, None for anywhere."""
+        partial = self._partial
+        return None if partial is None or self.buffered else partial.room()
+
+    def received(self, count: int) -> None:
+        """So many have been received there."""
+        assert self._partial is not None
+        self._end_partial(self._partial.received(count))
+
     @property
     def at_rest(self) -> bool:
         """Whether all that came was seen, up to the end of a message, and the lane is open."""
@@ -311,10 +321,13 @@ class FrameEngine:
             except (InflateError, UnicodeDecodeError) as error:
                 self._events.append(_violation(error))
                 return True
+        self._end_partial(message)
+        return True
+
+    def _end_partial(self, message: str | bytes | None) -> None:
         if message is not None:
             self._partial = None
             self._finish_message(message)
-        return True
 
     def _take_control(self) -> bool:
         """Take a control frame by the lane; whether there is one for it."""

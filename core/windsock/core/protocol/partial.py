@@ -5,11 +5,15 @@ from __future__ import annotations
 import codecs
 from typing import Any, Final
 
-from .accelerator import apply_mask
+from .accelerator import Payload, apply_mask
 from .compressed_lane import COMPRESSED_PIECE
 from .deflate import BoundedDeflate
 from .fast_lane import COMPRESSED, PLAIN, read_header
+from .payload import AHEAD
 from .pieces import Pieces
+
+# How much room is worth while: what is shorter is better received with what follows it.
+_ROOM: Final = 64 * 1024
 
 _new_decoder: Final = codecs.getincrementaldecoder("utf-8")
 
@@ -39,19 +43,22 @@ def start_partial(
 class PartialMessage:
     """The payload of one unfragmented frame, taken as it comes."""
 
-    __slots__ = ("_decoder", "_deflate", "_key", "_pieces", "remaining")
+    __slots__ = ("_decoder", "_deflate", "_key", "_payload", "_pieces", "_size", "remaining")
 
     def __init__(
         self, size: int, key: bytes | None, *, text: bool, deflate: BoundedDeflate | None = None
     ) -> None:
         self.remaining = size
         """How many bytes are still to come."""
+        self._size = size
         self._key = key
         self._deflate = deflate
         if deflate is not None:
             deflate.start_message()
         self._decoder = _new_decoder() if text else None
         self._pieces: Pieces[Any] = Pieces()
+        # What neither has to be decoded nor inflated is put together where it is to stay.
+        self._payload = None if text or deflate is not None else Payload(size, key)
 
     @property
     def most(self) -> int:
@@ -59,6 +66,20 @@ class PartialMessage:
         if self._deflate is None:
             return self.remaining
         return min(self.remaining, COMPRESSED_PIECE)
+
+    def room(self) -> memoryview | None:
+        """Where the next bytes of the payload can be received, if not just as well elsewhere."""
+        came = self._size - self.remaining
+        if self._payload is None or self.remaining < _ROOM or came * AHEAD < _ROOM:
+            return None
+        return self._payload.room()
+
+    def received(self, count: int) -> bytes | None:
+        """So many have been; the message, once it is whole."""
+        assert self._payload is not None
+        self._payload.received(count)
+        self.remaining -= count
+        return None if self.remaining else self._payload.finish()
 
     def feed(self, data: memoryview) -> str | bytes | None:
         """The next bytes of the payload, `most` of them or less; the message, once it is whole.
@@ -68,6 +89,9 @@ class PartialMessage:
             UnicodeDecodeError: text that is not UTF-8, as soon as that is certain (RFC 6455 §8.1).
         """
         self.remaining -= len(data)
+        if self._payload is not None:
+            self._payload.append(data)
+            return None if self.remaining else self._payload.finish()
         if self._key is None:
             piece = bytes(data)
         else:
