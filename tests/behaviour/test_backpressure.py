@@ -189,6 +189,21 @@ def test_a_peer_that_reads_slowly_gets_everything(wire_site: WireSite) -> None:
 
 
 @pytest.mark.behaviour("slow-peer")
+def test_a_peer_that_reads_slowly_gets_large_messages_before_the_end(wire_site: WireSite) -> None:
+    large = bytes(range(256)) * 4096
+
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        for _ in range(3):
+            await ws.send(large)
+            await ws.send("small")
+
+    with wire_site.wire(handler, receive_buffer=4096) as peer:
+        assert peer.take(6) == [large, "small"] * 3
+        assert peer.receive() == Close(1000)
+
+
+@pytest.mark.behaviour("slow-peer")
 def test_a_flood_of_pings_from_a_peer_that_does_not_read_is_no_harm(
     wire_site: WireSite, deviation: Deviation | None
 ) -> None:

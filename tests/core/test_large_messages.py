@@ -1,4 +1,4 @@
-"""Large messages, received into the memory that they stay in."""
+"""Large messages, received into the memory that they stay in, and sent without being copied."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.core.helpers import (
     close_payload,
     feed,
     frame_from,
+    open_client,
     open_connection,
     open_server,
     other,
@@ -24,7 +25,8 @@ from tests.core.helpers import (
 )
 from windsock.core.protocol.config import Config
 from windsock.core.protocol.connection import Connection
-from windsock.core.protocol.events import Closed, Event
+from windsock.core.protocol.errors import LocalProtocolError
+from windsock.core.protocol.events import Closed, Event, Ping
 from windsock.core.protocol.frames import Role
 from windsock.core.protocol.server import ServerConnection
 from windsock.core.protocol.state import State
@@ -169,3 +171,80 @@ def test_a_message_that_crosses_our_close_frame_is_discarded(role: Role) -> None
     (closed,) = feed_by_room(connection, rest + close, itertools.repeat(1 << 20))
     assert isinstance(closed, Closed)
     assert closed.clean
+
+
+# Sending
+
+
+def pieces(connection: Connection) -> list[bytes | memoryview]:
+    found = []
+    while connection.pending_output:
+        before = connection.backlog
+        piece = connection.piece_to_send()
+        found.append(piece)
+        connection.unsent(0, 0.0)
+        assert connection.backlog == before - len(piece)
+    assert connection.piece_to_send() == b""
+    return found
+
+
+@pytest.mark.parametrize("message", [some_bytes(LARGE), "aé" * LARGE])
+def test_a_large_payload_is_a_piece_of_its_own(message: str | bytes) -> None:
+    server, client = open_server(), open_client()
+    before = server.pending_output
+    backlog = server.send(message)
+    assert backlog == server.pending_output == server.backlog
+    size = len(message if isinstance(message, bytes) else message.encode())
+    assert backlog == before + 10 + size
+    beginning, rest = pieces(server)
+    assert len(beginning) < 20_000
+    if isinstance(message, bytes):
+        assert isinstance(rest, memoryview)
+        assert rest.obj is message
+    assert feed(client, [bytes(beginning), bytes(rest)]) == [message]
+
+
+SMALL, TALL = b"small", some_bytes(LARGE)
+
+
+@given(ROLES, st.lists(st.sampled_from([SMALL, TALL, None]), max_size=8), st.booleans())
+def test_pieces_are_all_there_is_to_send(
+    role: Role, messages: list[bytes | None], joined: bool
+) -> None:
+    connection, peer = open_connection(role), open_connection(other(role))
+    for message in messages:
+        if message is None:
+            connection.ping(None, 0.0)
+        else:
+            connection.send(message)
+    if joined:
+        sent: list[bytes] = [connection.data_to_send()]
+        assert connection.pending_output == 0
+        assert connection.piece_to_send() == b""
+    else:
+        sent = [bytes(piece) for piece in pieces(connection)]
+    events = feed(peer, filter(None, sent))
+    assert [None if isinstance(event, Ping) else event for event in events] == messages
+
+
+def test_small_messages_are_one_piece() -> None:
+    server = open_server()
+    for _ in range(100):
+        server.send(b"small")
+    assert len(pieces(server)) == 1
+
+
+def test_pieces_after_it_has_failed() -> None:
+    server = open_server()
+    server.send(TALL)
+    server.piece_to_send()
+    server.write_failed(0.0)
+    assert server.piece_to_send() == b""
+    assert server.backlog == 0
+
+
+def test_large_text_that_is_not_encodable() -> None:
+    server = open_server()
+    with pytest.raises(LocalProtocolError, match="not encodable as UTF-8"):
+        server.send("a" * LARGE + "\ud800")
+    assert server.backlog == 0

@@ -233,9 +233,8 @@ class AsyncioLink(asyncio.Protocol):
         if transport is None:
             return
         connection = self._connection
-        data = connection.data_to_send()
-        if data:
-            transport.write(data)
+        while connection.pending_output:
+            transport.write(connection.piece_to_send())
             if self._writing_paused:
                 self._report_unsent()
         state = connection.state

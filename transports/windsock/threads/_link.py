@@ -181,7 +181,7 @@ class ThreadsLink:
         waited = bool(self._unsent)
         try:
             while True:
-                data = self._unsent or connection.data_to_send()
+                data = self._unsent or connection.piece_to_send()
                 if not data:
                     break
                 sent = stream.send(data)

@@ -243,8 +243,8 @@ class TrioLink:
         if self._unsent:
             return  # the stream is at it
         connection = self._connection
-        data = connection.data_to_send()
-        if data:
+        while connection.pending_output:
+            data = connection.piece_to_send()
             try:
                 sent = self._send_now(data)
             except OSError:
@@ -254,13 +254,14 @@ class TrioLink:
                 self._unsent = len(data) - sent
                 self._stream.write_rest(data, sent)
                 connection.unsent(self._unsent, trio.current_time())
+                break
         if connection.state is not _OPEN:
             self._approach_end()
         if connection.deadline_moved:
             self._keep_deadline()
 
     def _approach_end(self) -> None:
-        if self._connection.half_close and not self._unsent and not self._sending_shut:
+        if self._connection.half_close and not self._sending_shut and not self._connection.backlog:
             self._sending_shut = True
             closed = self._connection.closed
             self._stream.shut_sending(clean=closed is not None and closed.clean)

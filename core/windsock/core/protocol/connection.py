@@ -35,7 +35,7 @@ from .events import (
     Pong,
     Status,
 )
-from .fast_lane import MAX_SMALL, MESSAGE_OVERHEAD
+from .fast_lane import MAX_SMALL, MESSAGE_OVERHEAD, message_header
 from .frames import CloseFrame, FrameEngine, FrameEvent, PongFrame, Role, Violation
 from .keepalive import Due, Keepalive
 from .state import Input, State, Table, transition
@@ -49,6 +49,11 @@ _NEVER: Final = float("inf")
 # Where this is compiled, looking up what was imported, or is a method, takes longer.
 _decode_message: Final = decode_message
 _append: Final = deque[Any].append
+
+# From so many bytes on, a payload is not copied behind its header, but for the beginning, so that
+# no header travels alone.
+_LARGE: Final = 128 * 1024
+_BEGINNING: Final = 16 * 1024
 
 Message = str | bytes | bytearray | memoryview
 
@@ -80,6 +85,8 @@ class Connection(ABC):
         "_held",
         "_held_since",
         "_keepalive",
+        "_large",
+        "_leaves_payload",
         "_message_since",
         "_more_out",
         "_now",
@@ -117,7 +124,8 @@ class Connection(ABC):
         self.deadline_moved = True
         """Whether `deadline` may be nearer than when it was last asked for."""
         self._out = b""  # the first piece of it, nearly always the only one
-        self._more_out: list[bytes] = []
+        self._more_out: list[bytes | memoryview] = []
+        self._large = 0  # how many of those are rests of large payloads
         self._events: list[Event] = []  # no deque: an empty one takes more than half a KiB
         self._frames: FrameEngine | None = None
         self._at_rest = False  # whether the next byte begins a frame, and nothing else is going on
@@ -126,6 +134,7 @@ class Connection(ABC):
         ]
         self._encode_message: Callable[[str | bytes], bytes]
         self._small_frame: int  # the longest that `_decode_message` is for
+        self._leaves_payload = False
         self._keepalive = Keepalive(config.ping_interval, config.ping_timeout, now)
         self._now = self._opened_at = now
         self._eof = False
@@ -369,6 +378,8 @@ class Connection(ABC):
                 raise TypeError(f"a message is str or bytes-like, not {type(message).__name__}")
             message = bytes(message)
         try:
+            if self._leaves_payload and len(message) >= _LARGE:
+                return self._send_large(message)
             encode = self._encode_message
             data = encode(message)
         except UnicodeEncodeError as error:
@@ -380,6 +391,19 @@ class Connection(ABC):
             self._out = data
         self.pending_output = pending = pending + len(data)
         return pending + self._unsent
+
+    def _send_large(self, message: str | bytes) -> int:
+        payload = message.encode() if isinstance(message, str) else message
+        beginning, rest = payload[:_BEGINNING], memoryview(payload)[_BEGINNING:]
+        data = message_header(message, len(payload)) + beginning
+        if self.pending_output:
+            self._more_out.append(data)
+        else:
+            self._out = data
+        self._more_out.append(rest)
+        self._large += 1
+        self.pending_output += len(data) + len(rest)
+        return self.backlog
 
     def ping(self, payload: Checked[bytes | None], now: float) -> bytes:
         """Send a Ping; returns its payload, which is made up where None is given.
@@ -473,9 +497,33 @@ class Connection(ABC):
             more.insert(0, data)
             data = b"".join(more)
             more.clear()
+            self._large = 0
         self._out = b""
         self._handed_over += self.pending_output
         self.pending_output = 0
+        return data
+
+    def piece_to_send(self) -> bytes | memoryview:
+        """What is to be written next, b"" if nothing: `data_to_send` without its copies.
+
+        It is all there is, unless that is large.
+        """
+        if not self._large:
+            return self.data_to_send()
+        more = self._more_out
+        data: bytes | memoryview = more[0]
+        if not self._out and isinstance(data, memoryview):
+            del more[0]
+            self._large -= 1
+        else:
+            end = 0
+            while isinstance(more[end], bytes):
+                end += 1
+            data = b"".join([self._out, *more[:end]])
+            self._out = b""
+            del more[:end]
+        self.pending_output -= len(data)
+        self._handed_over += len(data)
         return data
 
     @property
@@ -526,7 +574,7 @@ class Connection(ABC):
         self._finish(close_codes.ABNORMAL, "", clean=False, by_peer=by_peer)
         self._out = b""
         self._more_out.clear()
-        self.pending_output = self._unsent = 0
+        self.pending_output = self._unsent = self._large = 0
         self._owed_pong = self._unsent_since = None
 
     # Time
@@ -632,6 +680,7 @@ class Connection(ABC):
         self._encode_message = self._frames.encode_message
         header = 6 if self._role is _SERVER else 2
         self._small_frame = header + min(MAX_SMALL, self._config.max_message_size)
+        self._leaves_payload = self._frames.leaves_payload
         self._keepalive.received(self._now)
         if trailing:
             self._frames.receive_data(trailing)

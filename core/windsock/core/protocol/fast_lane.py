@@ -206,6 +206,11 @@ def encode_masked_message(message: str | bytes) -> bytes:
     return b"".join((header(first, MASKED, len(payload)), key, apply_mask(payload, key)))
 
 
+def message_header(message: str | bytes, size: int) -> bytes:
+    """The header of a server's frame with the whole message, whose payload has `size` bytes."""
+    return header(TEXT if isinstance(message, str) else BINARY, 0, size)
+
+
 def header(first: int, mask_bit: int, size: int) -> bytes:
     """A frame's header but for its masking key (§5.2)."""
     if size < _SMALL:

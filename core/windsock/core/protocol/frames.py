@@ -129,6 +129,7 @@ class FrameEngine:
         "_wsproto",
         "decode_messages",
         "encode_message",
+        "leaves_payload",
         "message_in_progress",
     )
 
@@ -160,6 +161,8 @@ class FrameEngine:
         """`fast_lane.decode_messages`, or what takes compressed ones besides."""
         self.encode_message: Callable[[str | bytes], bytes]
         """One complete message as one frame; UnicodeEncodeError for text with surrogates."""
+        self.leaves_payload = fast_lane and deflate is None and not self._client
+        """Whether such a frame is a header, and then the payload as it is."""
         if not fast_lane:
             self.encode_message = self._encode_message
         elif self._deflate is not None:
