@@ -17,8 +17,6 @@ from windsock.core.app.session import logger
 _BATCH: Final = 64
 # How long to wait after an error that will last for a moment, in seconds.
 _RETRY_AFTER: Final = 0.1
-_TCP: Final = frozenset({socket.AF_INET, socket.AF_INET6})
-_NOTSENT_LOWAT: Final[int | None] = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 # The client has given up meanwhile, or a firewall has refused it.
 _GONE: Final = frozenset({errno.ECONNABORTED, errno.ECONNRESET, errno.EPERM, errno.EPROTO})
 
@@ -46,7 +44,6 @@ async def accept_sockets(
 
 
 def _accept_waiting(sock: socket.socket, accepted: Callable[[socket.socket], object]) -> None:
-    tcp = sock.family in _TCP
     for _ in range(_BATCH):
         try:
             connection, _ = sock.accept()
@@ -58,6 +55,4 @@ def _accept_waiting(sock: socket.socket, accepted: Callable[[socket.socket], obj
             continue
         with contextlib.suppress(OSError):  # gone already
             make_ready(connection)
-            if tcp and _NOTSENT_LOWAT is not None:  # as trio's own streams have it
-                connection.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, 16 * 1024)
         accepted(connection)
