@@ -10,6 +10,7 @@ from .pieces import Pieces
 AHEAD: Final = 16
 """How many times what has come of a payload may be reserved for it."""
 
+# How much is received at once, in bytes.
 _MOST: Final = 64 * 1024
 
 
