@@ -14,6 +14,7 @@ from tests.certificates import client_context, server_context
 from tests.transports.handlers import echo
 from tests.transports.wire import REQUEST
 from windsock.core import HandshakeError, WebSocket
+from windsock.trio._link import TrioLink
 
 from .running import dial, open_files, open_raw, read_all, reset, serving, url
 
@@ -122,3 +123,20 @@ async def test_failed_connects() -> None:
         await polite(url(server))
     gc.collect()
     assert open_files() <= files
+
+
+async def test_a_connection_that_has_ended_needs_no_garbage_collector() -> None:
+    """A cycle in each of them makes the collector run so often that it shows."""
+    async with serving(handler) as server:
+        await polite(url(server))
+        await trio.testing.wait_all_tasks_blocked()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                await polite(url(server))
+            await trio.testing.wait_all_tasks_blocked()
+            left = [one for one in gc.get_objects() if isinstance(one, TrioLink)]
+        finally:
+            gc.enable()
+    assert not left

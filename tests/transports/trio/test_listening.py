@@ -69,6 +69,27 @@ async def test_handlers_see_both_addresses() -> None:
     assert client[0] == "127.0.0.1"
 
 
+async def test_what_is_accepted_sends_small_frames_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    delays: list[int] = []
+    accept_waiting = _accepting._accept_waiting
+
+    def looking(sock: socket.socket, accepted: _accepting.Accepted) -> None:
+        def look(connection: socket.socket, client: Any) -> None:
+            delays.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            assert not connection.getblocking()
+            accepted(connection, client)
+
+        accept_waiting(sock, look)
+
+    monkeypatch.setattr(_accepting, "_accept_waiting", looking)
+    async with serving(echo) as server:
+        await assert_echo(url(server))
+    assert delays
+    assert all(delays)
+
+
 async def test_a_port_in_use_is_an_oserror() -> None:
     async with serving(echo) as server:
         _, port = tcp_address(server)

@@ -37,6 +37,18 @@ class Receiver(Protocol):
         """It cannot go on."""
 
 
+class _Nobody:
+    """Whom a closed stream serves. It and its link would refer to each other for ever otherwise,
+    and leave each connection to the garbage collector."""
+
+    def data_received(self, data: bytes, now: float) -> None: ...
+    def written(self, left: int) -> None: ...
+    def write_failed(self) -> None: ...
+
+
+_NOBODY: Final = _Nobody()
+
+
 class ByteStream(Protocol):
     """What the link needs of its stream."""
 
@@ -95,20 +107,20 @@ class SocketStream:
         "wanted",
     )
 
-    _receiver: Receiver
-
-    def __init__(self, io: _nonblocking.ByteStream, poller: Poller) -> None:
+    def __init__(self, io: _nonblocking.ByteStream, poller: Poller, client: Address | None) -> None:
         self._io = io
         self._receive = io.receive
         self._receive_into = io.receive_into
         self.send_now = io.send
         self._poller = poller
+        self._receiver: Receiver = _NOBODY
         self._rest = _NOTHING
         self._room: memoryview | None = None
         self._wants_data = False
         self.socket = io.socket
         self.wanted = 0
-        self.client, self.server = _names(io.socket)
+        self.client = client
+        self.server = _own(io.socket)
 
     def start(self, receiver: Receiver) -> None:
         self._receiver = receiver
@@ -200,6 +212,7 @@ class SocketStream:
 
     async def close(self) -> None:
         self.end()
+        self._receiver = _NOBODY
 
 
 class AnyStream:
@@ -218,8 +231,6 @@ class AnyStream:
         "server",
     )
 
-    _receiver: Receiver
-
     def __init__(self, stream: Stream, nursery: trio.Nursery) -> None:
         self._stream = stream
         self._nursery = nursery
@@ -228,6 +239,7 @@ class AnyStream:
         self._reading = trio.CancelScope(shield=True)
         self._writing: trio.CancelScope | None = None
         self._wants_data = True
+        self._receiver: Receiver = _NOBODY
         self._lot = trio.lowlevel.ParkingLot()
         self._rest: bytes | memoryview = b""
         transport = stream
@@ -236,7 +248,7 @@ class AnyStream:
         self.client: Address | None = None
         self.server: Address | None = None
         if isinstance(transport, trio.SocketStream):
-            self.client, self.server = _names(transport.socket)
+            self.client, self.server = _peer(transport.socket), _own(transport.socket)
 
     def start(self, receiver: Receiver) -> None:
         self._receiver = receiver
@@ -306,20 +318,21 @@ class AnyStream:
         self._reading.cancel()
         if self._writing is not None:
             self._writing.cancel()
+        self._receiver = _NOBODY
         await trio.aclose_forcefully(self._stream)
 
 
 def byte_stream(stream: Stream, poller: Poller, nursery: trio.Nursery) -> ByteStream:
     """The fastest ByteStream for a trio stream, which belongs to it from now on."""
     if type(stream) is trio.SocketStream:
-        return socket_stream(_detached(stream), poller)
+        sock = _detached(stream)
+        return socket_stream(sock, poller, _peer(sock))
     return AnyStream(stream, nursery)
 
 
-def socket_stream(sock: socket.socket, poller: Poller) -> ByteStream:
-    """The same for a socket."""
-    sock.setblocking(False)
-    return SocketStream(_nonblocking.SocketStream(sock), poller)
+def socket_stream(sock: socket.socket, poller: Poller, client: Address | None) -> ByteStream:
+    """The same for a non-blocking socket that `client` is at the other end of."""
+    return SocketStream(_nonblocking.SocketStream(sock), poller, client)
 
 
 async def secured_stream(
@@ -343,7 +356,8 @@ async def secured_stream(
     if context is None:
         secured = cast("trio.SSLStream[Stream]", stream)
     elif type(stream) is trio.SocketStream:
-        return await secured_socket(_detached(stream), poller, context, **options)
+        sock = _detached(stream)
+        return await secured_socket(sock, poller, _peer(sock), context, **options)
     else:
         secured = trio.SSLStream(stream, context, **options)
     try:
@@ -357,11 +371,14 @@ async def secured_stream(
 
 
 async def secured_socket(
-    sock: socket.socket, poller: Poller, context: ssl.SSLContext, **options: Any
+    sock: socket.socket,
+    poller: Poller,
+    client: Address | None,
+    context: ssl.SSLContext,
+    **options: Any,
 ) -> ByteStream:
-    """The same for a socket."""
+    """The same for a non-blocking socket that `client` is at the other end of."""
     try:
-        sock.setblocking(False)
         stream = _nonblocking.TLSStream(sock, context, **options)
         while not stream.handshake():
             if stream.receive_on == READ:
@@ -371,7 +388,7 @@ async def secured_socket(
     except BaseException:
         sock.close()
         raise
-    return SocketStream(stream, poller)
+    return SocketStream(stream, poller, client)
 
 
 def _broken(error: trio.BrokenResourceError) -> OSError:
@@ -382,11 +399,20 @@ def _broken(error: trio.BrokenResourceError) -> OSError:
 
 def _detached(stream: trio.SocketStream) -> socket.socket:
     """The socket of a stream that is not to be used any more."""
-    return socket.socket(fileno=stream.socket.detach())
+    sock = socket.socket(fileno=stream.socket.detach())
+    sock.setblocking(False)
+    return sock
 
 
-def _names(sock: socket.socket | trio.socket.SocketType) -> tuple[Address | None, Address | None]:
+def _peer(sock: socket.socket | trio.socket.SocketType) -> Address | None:
     try:
-        return address_of(sock.getpeername()), address_of(sock.getsockname())
+        return address_of(sock.getpeername())
     except OSError:  # gone already
-        return None, None
+        return None
+
+
+def _own(sock: socket.socket | trio.socket.SocketType) -> Address | None:
+    try:
+        return address_of(sock.getsockname())
+    except OSError:  # closed already
+        return None

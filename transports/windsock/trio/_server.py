@@ -71,14 +71,16 @@ class Server:
             secured_stream(stream, poller, nursery, ssl_context, server_side=True), started
         )
 
-    async def handle_socket(self, sock: socket.socket, ssl_context: ssl.SSLContext | None) -> None:
-        """`handle` for a socket, which it closes."""
+    async def handle_socket(
+        self, sock: socket.socket, client: Address | None, ssl_context: ssl.SSLContext | None
+    ) -> None:
+        """`handle` for a non-blocking socket that `client` is at the other end of."""
         started, poller = trio.current_time(), self._attendant.poller
         if ssl_context is None:
-            await self._serve(socket_stream(sock, poller), started, False)
+            await self._serve(socket_stream(sock, poller, client), started, False)
             return
         await self._serve_secured(
-            secured_socket(sock, poller, ssl_context, server_side=True), started
+            secured_socket(sock, poller, client, ssl_context, server_side=True), started
         )
 
     async def _serve_secured(self, opening: Awaitable[ByteStream], started: float) -> None:
@@ -180,8 +182,8 @@ async def _accept(
     *,
     task_status: trio.TaskStatus[None],
 ) -> None:
-    def accepted(sock: socket.socket) -> None:
-        handlers.start_soon(server.handle_socket, sock, ssl_context)
+    def accepted(sock: socket.socket, client: Address | None) -> None:
+        handlers.start_soon(server.handle_socket, sock, client, ssl_context)
 
     sockets = [one for one in listeners if isinstance(one, trio.SocketListener)]
     others = [one for one in listeners if not isinstance(one, trio.SocketListener)]
