@@ -9,15 +9,15 @@ from typing import TypeVar, cast, overload
 T = TypeVar("T")
 
 # RFC 9110 §5.6.2
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_TOKEN_RE = re.compile(_TOKEN)
+TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_TOKEN_RE = re.compile(TOKEN)
 # RFC 9110 §5.5 without obs-text: what we write ourselves, and what the handshake's own fields hold.
 _VISIBLE_ASCII_RE = re.compile(r"[\t\x20-\x7e]*")
 _CONTROL_RE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # RFC 6455 §9.1: extension-param = token [ "=" (token | quoted-string) ]; a quoted value must be a
 # token once unquoted.
 _QUOTED = r'"((?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e])*)"'
-_PARAMETER_RE = re.compile(rf"[ \t]*({_TOKEN})[ \t]*(?:=[ \t]*(?:({_TOKEN})|{_QUOTED})[ \t]*)?")
+_PARAMETER_RE = re.compile(rf"[ \t]*({TOKEN})[ \t]*(?:=[ \t]*(?:({TOKEN})|{_QUOTED})[ \t]*)?")
 # RFC 9110 §5.6.1: empty elements of a list are to be ignored.
 _NO_ELEMENTS_RE = re.compile(r"[ \t,]*")
 _QUOTED_PAIR_RE = re.compile(r"\\(.)")

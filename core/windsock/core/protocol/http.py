@@ -28,36 +28,13 @@ from .handshake import (
     response_headers,
 )
 from .headers import HeaderFields, Headers, is_token
+from .request_lane import read_request, share_names
 
 _REFUSAL_TEXTS: Final = {431: "head too large", 501: "unknown Transfer-Encoding"}
 _WITHOUT_CONTENT: Final = frozenset({204, 304})
 # A character that no request may hold, and those it stands in for.
 _REFUSED: Final = "\x00"
 _NOT_IN_LINE_RE: Final = re.compile(r"[\r\n]|[^\x00-\xff]")
-# Names that nearly all requests have, so that not each of them keeps its own.
-_USUAL: Final = (
-    "Host",
-    "User-Agent",
-    "Accept",
-    "Accept-Encoding",
-    "Accept-Language",
-    "Cache-Control",
-    "Connection",
-    "Cookie",
-    "Origin",
-    "Pragma",
-    "Sec-Fetch-Dest",
-    "Sec-Fetch-Mode",
-    "Sec-Fetch-Site",
-    "Sec-WebSocket-Extensions",
-    "Sec-WebSocket-Key",
-    "Sec-WebSocket-Protocol",
-    "Sec-WebSocket-Version",
-    "Upgrade",
-    "X-Forwarded-For",
-    "X-Forwarded-Proto",
-)
-_NAMES: Final = {name.encode(): name for usual in _USUAL for name in (usual, usual.lower())}
 # How much of a body h11 is given at once.
 _BODY_PIECE: Final = 64 * 1024
 
@@ -66,10 +43,16 @@ def _decode_headers(event: h11.Request | h11.Response | h11.InformationalRespons
     # ISO-8859-1 keeps every byte as it came (RFC 9110 §5.5).
     lines = event.headers.raw_items()
     return Headers(
-        [
-            (_NAMES.get(name) or name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in lines
-        ]
+        share_names([(name.decode("latin-1"), value.decode("latin-1")) for name, value in lines])
+    )
+
+
+def _request_head(event: h11.Request) -> RequestHead:
+    return RequestHead(
+        event.method.decode("ascii"),
+        event.target.decode("ascii"),
+        _decode_headers(event),
+        event.http_version.decode("ascii"),
     )
 
 
@@ -99,7 +82,10 @@ class _HeadReader:
     """
 
     def __init__(self, role: type[h11.CLIENT] | type[h11.SERVER], config: Config) -> None:
-        self.h11 = h11.Connection(role, max_incomplete_event_size=config.max_head_size + 1)
+        self._role = role
+        self._max_head_size = config.max_head_size
+        self._h11: h11.Connection | None = None
+        self._passed_over = b""
         self._budget = config.max_head_size
         self._in_body = False
         self._held_back = bytearray()
@@ -107,13 +93,31 @@ class _HeadReader:
         self.cut_short = False
         """Whether the stream ended before the message did."""
 
+    @property
+    def connection(self) -> h11.Connection:
+        """h11's side of it, which is made for whoever needs it first."""
+        if self._h11 is None:
+            self._h11 = h11.Connection(
+                self._role, max_incomplete_event_size=self._max_head_size + 1
+            )
+            if self._passed_over:
+                self._h11.receive_data(self._passed_over)
+                self._h11.next_event()
+        return self._h11
+
+    def pass_over(self, data: bytes, end: int) -> None:
+        """The first bytes of the peer: up to `end` a head that somebody else has read."""
+        self._passed_over = data[:end]
+        self._held_back += data[end:]
+        self._budget = 0
+
     def feed(self, data: bytes) -> None:
         """More bytes of the peer; b"" is the end of the stream."""
         if not data:
             self._eof = True
         elif len(data) <= self._budget and not self._held_back:
             self._budget -= len(data)
-            self.h11.receive_data(data)
+            self.connection.receive_data(data)
         else:
             self._held_back += data
 
@@ -124,7 +128,7 @@ class _HeadReader:
             h11.RemoteProtocolError: the peer broke HTTP/1.1, or the limit.
         """
         while True:
-            event = self.h11.next_event()
+            event = self.connection.next_event()
             if event is not h11.NEED_DATA:
                 if isinstance(event, (h11.Request, h11.Response)):
                     self._in_body = True
@@ -137,24 +141,32 @@ class _HeadReader:
                 # Cheap however often it happens: a bytearray forgets its first bytes in place.
                 del self._held_back[:size]
                 self._budget -= len(chunk)
-                self.h11.receive_data(chunk)
+                self.connection.receive_data(chunk)
             elif self._eof:
                 self.cut_short = True
-                self.h11.receive_data(b"")
+                self.connection.receive_data(b"")
                 self._eof = False
             else:
                 return h11.NEED_DATA
 
     def trailing_data(self) -> bytes:
         """What came after the handshake: the first bytes of frames."""
-        return self.h11.trailing_data[0] + bytes(self._held_back)
+        read_ahead = b"" if self._h11 is None else self._h11.trailing_data[0]
+        return read_ahead + bytes(self._held_back)
 
 
 class ServerHandshake:
-    """Reads one request and writes its response."""
+    """Reads one request and writes its response.
 
-    def __init__(self, config: Config) -> None:
+    Args:
+        config: limits.
+        lane: whether what is plainly right may be read without h11.
+    """
+
+    def __init__(self, config: Config, *, lane: bool = True) -> None:
         self._config = config
+        self._lane = lane
+        self._in_lane: RequestHead | None = None
         self._reader = _HeadReader(h11.SERVER, config)
         self._head: RequestHead | None = None
         self._body = bytearray()
@@ -162,15 +174,24 @@ class ServerHandshake:
 
     def feed(self, data: bytes) -> None:
         """More bytes of the client; b"" is the end of the stream."""
+        if self._lane:
+            self._lane = False  # it is for what comes whole
+            found = read_request(data, self._config.max_head_size)
+            if found is not None:
+                self._in_lane, end = found
+                self._reader.pass_over(data, end)
+                return
         self._reader.feed(data)
 
     def next(self) -> HandshakeRequested | HttpRequested | Refusal | None:
         """The request once it is complete, a refusal as soon as it is certain, else None."""
+        if self._in_lane is not None:
+            return self._take_head(self._in_lane) or self._take_request()
         try:
             while True:
                 event = self._reader.next()
                 if isinstance(event, h11.Request):
-                    refusal = self._take_head(event)
+                    refusal = self._take_head(_request_head(event))
                     if refusal is not None:
                         return refusal
                     if self._offer is not None:
@@ -190,13 +211,8 @@ class ServerHandshake:
             # h11's own words may hold a repr of what the peer sent.
             return Refusal(status, _REFUSAL_TEXTS.get(status, "malformed HTTP/1.1 request"))
 
-    def _take_head(self, event: h11.Request) -> Refusal | None:
-        self._head = head = RequestHead(
-            event.method.decode("ascii"),
-            event.target.decode("ascii"),
-            _decode_headers(event),
-            event.http_version.decode("ascii"),
-        )
+    def _take_head(self, head: RequestHead) -> Refusal | None:
+        self._head = head
         refusal = check_head(head, self._config)
         if refusal is not None:
             return refusal
@@ -222,10 +238,10 @@ class ServerHandshake:
 
     def continue_(self) -> bytes:
         """The 100 response if the client waits for it before it sends its body, else b""."""
-        if not self._reader.h11.they_are_waiting_for_100_continue or self._reader.cut_short:
+        if not self._reader.connection.they_are_waiting_for_100_continue or self._reader.cut_short:
             return b""
         response = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
-        return self._reader.h11.send(response) or b""
+        return self._reader.connection.send(response) or b""
 
     def accept(
         self, subprotocol: str | None, headers: HeaderFields, compression: Deflate | None
@@ -254,7 +270,7 @@ class ServerHandshake:
             raise TypeError(f"a body is bytes, not {type(body).__name__}")
         lines = response_headers(status, headers, len(body))
         response = h11.Response(status_code=status, headers=_encode(lines), reason=_phrase(status))
-        http = self._reader.h11
+        http = self._reader.connection
         parts = [http.send(response)]
         headers_only = self._head is not None and self._head.method == "HEAD"
         if body and not headers_only and status not in _WITHOUT_CONTENT:
@@ -294,7 +310,10 @@ class ClientHandshake:
         """The bytes of the request."""
         lines = _encode(self.request.headers.items_as_sent())
         request = h11.Request(method="GET", target=self.request.target, headers=lines)
-        parts = [self._reader.h11.send(request), self._reader.h11.send(h11.EndOfMessage())]
+        parts = [
+            self._reader.connection.send(request),
+            self._reader.connection.send(h11.EndOfMessage()),
+        ]
         return b"".join(part for part in parts if part)
 
     def feed(self, data: bytes) -> None:
