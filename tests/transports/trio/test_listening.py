@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import socket
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, cast
 
 import pytest
 import trio
+import trio.testing
 
 import windsock.trio
 from tests.transports.handlers import echo, hold
@@ -67,6 +69,36 @@ async def test_handlers_see_both_addresses() -> None:
             client, at = await ws.receive_json()
     assert tuple(at) == server.addresses[0]
     assert client[0] == "127.0.0.1"
+
+
+async def test_a_connection_needs_no_task_before_it_has_asked() -> None:
+    who: ContextVar[str] = ContextVar("who", default="nobody")
+
+    async def report(ws: WebSocket) -> None:
+        async with ws:
+            await ws.send(who.get())
+            await ws.receive(None)
+
+    who.set("the server")
+    async with serving(report) as server:
+        who.set("the client")
+        before = trio.lowlevel.current_statistics().tasks_living
+        async with await dial(server) as stream:
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert trio.lowlevel.current_statistics().tasks_living == before
+            async with windsock.trio.connect_stream(stream, url(server)) as ws:
+                # Whatever reads the request, the handler's context is that of the server.
+                assert await ws.receive() == "the server"
+
+
+async def test_a_socket_that_somebody_else_has_accepted() -> None:
+    async with serving(echo) as server, trio.open_nursery() as nursery:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            stream = await trio.open_tcp_stream(*listener.getsockname())
+            nursery.start_soon(server.handle_socket, listener.accept()[0], None)
+        async with windsock.trio.connect_stream(stream) as ws:
+            await ws.send("hello")
+            assert await ws.receive() == "hello"
 
 
 async def test_what_is_accepted_sends_small_frames_at_once(

@@ -107,7 +107,9 @@ class SocketStream:
         "wanted",
     )
 
-    def __init__(self, io: _nonblocking.ByteStream, poller: Poller, client: Address | None) -> None:
+    def __init__(
+        self, io: _nonblocking.ByteStream, poller: Poller, client: Address | None = None
+    ) -> None:
         self._io = io
         self._receive = io.receive
         self._receive_into = io.receive_into
@@ -119,7 +121,7 @@ class SocketStream:
         self._wants_data = False
         self.socket = io.socket
         self.wanted = 0
-        self.client = client
+        self.client = _peer(io.socket) if client is None else client
         self.server = _own(io.socket)
 
     def start(self, receiver: Receiver) -> None:
@@ -325,13 +327,12 @@ class AnyStream:
 def byte_stream(stream: Stream, poller: Poller, nursery: trio.Nursery) -> ByteStream:
     """The fastest ByteStream for a trio stream, which belongs to it from now on."""
     if type(stream) is trio.SocketStream:
-        sock = _detached(stream)
-        return socket_stream(sock, poller, _peer(sock))
+        return socket_stream(_detached(stream), poller)
     return AnyStream(stream, nursery)
 
 
-def socket_stream(sock: socket.socket, poller: Poller, client: Address | None) -> ByteStream:
-    """The same for a non-blocking socket that `client` is at the other end of."""
+def socket_stream(sock: socket.socket, poller: Poller, client: Address | None = None) -> ByteStream:
+    """The same for a socket that does not block, and its peer's address if that is known."""
     return SocketStream(_nonblocking.SocketStream(sock), poller, client)
 
 
@@ -356,8 +357,7 @@ async def secured_stream(
     if context is None:
         secured = cast("trio.SSLStream[Stream]", stream)
     elif type(stream) is trio.SocketStream:
-        sock = _detached(stream)
-        return await secured_socket(sock, poller, _peer(sock), context, **options)
+        return await secured_socket(_detached(stream), poller, context, **options)
     else:
         secured = trio.SSLStream(stream, context, **options)
     try:
@@ -371,13 +371,9 @@ async def secured_stream(
 
 
 async def secured_socket(
-    sock: socket.socket,
-    poller: Poller,
-    client: Address | None,
-    context: ssl.SSLContext,
-    **options: Any,
+    sock: socket.socket, poller: Poller, context: ssl.SSLContext, **options: Any
 ) -> ByteStream:
-    """The same for a non-blocking socket that `client` is at the other end of."""
+    """The same for a socket that does not block."""
     try:
         stream = _nonblocking.TLSStream(sock, context, **options)
         while not stream.handshake():
@@ -388,7 +384,7 @@ async def secured_socket(
     except BaseException:
         sock.close()
         raise
-    return SocketStream(stream, poller, client)
+    return SocketStream(stream, poller)
 
 
 def _broken(error: trio.BrokenResourceError) -> OSError:

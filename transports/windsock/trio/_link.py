@@ -30,6 +30,7 @@ class TrioLink:
     """Moves bytes between a byte stream and a channel; implements `Link`."""
 
     __slots__ = (
+        "_asked",
         "_attendant",
         "_connection",
         "_deadline_kept",
@@ -55,8 +56,22 @@ class TrioLink:
     mutex: AbstractContextManager[object] = nullcontext()
     cancelled: tuple[type[Exception], ...] = ()
 
-    def __init__(self, channel: Channel[Any], stream: ByteStream, attendant: Attendant) -> None:
+    def __init__(
+        self,
+        channel: Channel[Any],
+        stream: ByteStream,
+        attendant: Attendant,
+        asked: Callable[[TrioLink], None] | None = None,
+    ) -> None:
+        """
+        Args:
+            channel: the connection.
+            stream: what it goes over.
+            attendant: who sees to both.
+            asked: called once, when a request has come, or is known not to come any more.
+        """
         self.channel = channel
+        self._asked = asked
         channel.takes_turns = True
         self._connection: Connection = channel.connection
         self._stream = stream
@@ -115,6 +130,9 @@ class TrioLink:
             self._queue_flush(self)
 
     def wake(self) -> None:
+        if self._asked is not None and (self.channel.greeting is not None or self.channel.ended):
+            asked, self._asked = self._asked, None
+            asked(self)
         self._notify()
         wanted = not self._eof and self.channel.wants_data
         if wanted is not self._reading:

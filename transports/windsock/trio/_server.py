@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import copy_context
 from functools import partial
+from typing import cast
 
 import trio
 from trio.abc import Listener, Stream
@@ -38,6 +40,8 @@ class Server:
         self._attendant = attendant
         self._handlers = handlers
         self._links: set[TrioLink] = set()
+        # Who has not asked for anything yet needs no task.
+        self._awaiting: dict[TrioLink, ByteStream] = {}
         self._idle = trio.Event()
         self._stopping = False
         self.accepting = trio.CancelScope()
@@ -71,17 +75,49 @@ class Server:
             secured_stream(stream, poller, nursery, ssl_context, server_side=True), started
         )
 
-    async def handle_socket(
-        self, sock: socket.socket, client: Address | None, ssl_context: ssl.SSLContext | None
-    ) -> None:
-        """`handle` for a non-blocking socket that `client` is at the other end of."""
+    async def handle_socket(self, sock: socket.socket, ssl_context: ssl.SSLContext | None) -> None:
+        """`handle` for a socket, which it closes."""
         started, poller = trio.current_time(), self._attendant.poller
+        sock.setblocking(False)
         if ssl_context is None:
-            await self._serve(socket_stream(sock, poller, client), started, False)
+            await self._serve(socket_stream(sock, poller), started, False)
             return
         await self._serve_secured(
-            secured_socket(sock, poller, client, ssl_context, server_side=True), started
+            secured_socket(sock, poller, ssl_context, server_side=True), started
         )
+
+    def _accept(
+        self,
+        sock: socket.socket,
+        client: Address | None,
+        ssl_context: ssl.SSLContext | None,
+        start_soon: Callable[..., None],
+    ) -> None:
+        """Have a socket that was accepted from `client` handled, by a task once it needs one.
+
+        `start_soon` starts it, and need not be called by one.
+        """
+        if ssl_context is not None:
+            start_soon(self.handle_socket, sock, ssl_context)
+            return
+
+        def asked(link: TrioLink) -> None:
+            stream = self._awaiting.pop(link, None)
+            if stream is not None:
+                start_soon(self._serve_link, link, stream, False)
+
+        stream = socket_stream(sock, self._attendant.poller, client)
+        link = self._link(stream, trio.current_time(), asked)
+        self._awaiting[link] = stream
+        if self._stopping:
+            going_away(link.channel, link)
+
+    async def _forget_awaiting(self) -> None:
+        """Close the connections that no task was started for; never waits."""
+        awaiting = list(self._awaiting)
+        self._awaiting.clear()
+        for link in awaiting:
+            await self._close(link)
 
     async def _serve_secured(self, opening: Awaitable[ByteStream], started: float) -> None:
         bytes_: ByteStream | None = None
@@ -93,10 +129,21 @@ class Server:
         if bytes_ is not None:
             await self._serve(bytes_, started, True)
 
-    async def _serve(self, bytes_: ByteStream, started: float, secure: bool) -> None:
+    def _link(
+        self,
+        stream: ByteStream,
+        started: float,
+        asked: Callable[[TrioLink], None] | None = None,
+    ) -> TrioLink:
         channel = server_channel(self._config, now=started)
-        link = TrioLink(channel, bytes_, self._attendant)
+        link = TrioLink(channel, stream, self._attendant, asked)
         self._links.add(link)
+        return link
+
+    async def _serve(self, stream: ByteStream, started: float, secure: bool) -> None:
+        await self._serve_link(self._link(stream, started), stream, secure)
+
+    async def _serve_link(self, link: TrioLink, stream: ByteStream, secure: bool) -> None:
         try:
             if self._stopping:
                 going_away(link.channel, link)
@@ -105,17 +152,20 @@ class Server:
                 link.channel,
                 link,
                 secure=secure,
-                client=bytes_.client,
-                server=bytes_.server,
+                client=stream.client,
+                server=stream.server,
             )
         finally:
-            if not link.channel.finished:  # cancelled: say goodbye as far as that needs no waiting
-                going_away(link.channel, link)
-            await link.close()
-            self._links.remove(link)
-            if not self._links:
-                self._idle.set()
-                self._idle = trio.Event()
+            await self._close(link)
+
+    async def _close(self, link: TrioLink) -> None:
+        if not link.channel.finished:  # cancelled: say goodbye as far as that needs no waiting
+            going_away(link.channel, link)
+        await link.close()
+        self._links.remove(link)
+        if not self._links:
+            self._idle.set()
+            self._idle = trio.Event()
 
 
 def _speaks_tls(stream: Stream) -> bool:
@@ -182,20 +232,28 @@ async def _accept(
     *,
     task_status: trio.TaskStatus[None],
 ) -> None:
+    # A request may come to light anywhere; its handler's context is nevertheless this one.
+    start_soon = partial(copy_context().run, cast("Callable[..., None]", handlers.start_soon))
+
     def accepted(sock: socket.socket, client: Address | None) -> None:
-        handlers.start_soon(server.handle_socket, sock, client, ssl_context)
+        server._accept(  # pyright: ignore[reportPrivateUsage]  # ours
+            sock, client, ssl_context, start_soon
+        )
 
     sockets = [one for one in listeners if isinstance(one, trio.SocketListener)]
     others = [one for one in listeners if not isinstance(one, trio.SocketListener)]
     handle = partial(server.handle, ssl_context=ssl_context)
-    with server.accepting:
-        async with trio.open_nursery() as nursery:
-            for listener in sockets:
-                nursery.start_soon(accept_sockets, listener, accepted)
-            if others:
-                serve_others = partial(trio.serve_listeners, handler_nursery=handlers)
-                nursery.start_soon(serve_others, handle, others)
-            task_status.started()
+    try:
+        with server.accepting:
+            async with trio.open_nursery() as nursery:
+                for listener in sockets:
+                    nursery.start_soon(accept_sockets, listener, accepted)
+                if others:
+                    serve_others = partial(trio.serve_listeners, handler_nursery=handlers)
+                    nursery.start_soon(serve_others, handle, others)
+                task_status.started()
+    finally:
+        await server._forget_awaiting()  # pyright: ignore[reportPrivateUsage]  # ours
 
 
 async def serve_stream(app: Application, stream: Stream, *, config: Config | None = None) -> None:
