@@ -145,7 +145,7 @@ async def run_websocket(
                 _describe(ws.request),
             )
             await _reject(ws, Response(status=403))
-        else:
+        elif not channel.ended or channel.inbox:
             await ws.close()
 
 
