@@ -34,7 +34,7 @@ from windsock.core import (
     as_app,
 )
 from windsock.core.app.client import open_websocket
-from windsock.core.app.session import going_away, logger, run_websocket, serve_connection
+from windsock.core.app.session import WebSocketAnswering, going_away, logger, serve_connection
 from windsock.core.protocol.frames import Role
 
 PLAIN = head("GET / HTTP/1.1", [("Host", "example.com")])
@@ -594,7 +594,7 @@ def test_control_characters_are_escaped_in_the_log(
     world.run()
     ws = WebSocket(world.server_channel, world.server, asked)
     app = as_app(raising(ValueError("x"), accepted=False))
-    world.do(run_websocket(app, ws, world.server_channel, world.server))
+    world.do(WebSocketAnswering(app, ws, world.server_channel).fail(ValueError("x")))
     escaped = r"GET /a\r\n\x1b[31m\x85\u2028\xe9: the handler failed"
     assert logged(caplog) == [("ERROR", escaped)]
 

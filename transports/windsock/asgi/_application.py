@@ -45,25 +45,23 @@ class ASGI:
             ValueError: a scope of an unknown type; ASGI wants an exception there.
             RuntimeError: the application has a lifespan, and the host has not run it.
         """
-        match scope["type"]:
-            case "websocket" | "http" if self._app.has_lifespan and not self._app.is_running:
-                raise RuntimeError(
-                    "the host has not run the application's lifespan: turn its lifespan support "
-                    "on, or enter `async with app.running()` in the lifespan of the application "
-                    "that this one is mounted in"
-                )
-            case "websocket":
-                await self._serve_websocket(scope, receive, send)
-            case "http":
-                await self._serve_http(scope, receive, send)
-            case "lifespan":
-                await _live(self._app, receive, send)
-            case other:
-                raise ValueError(f"windsock serves websocket, http and lifespan, not {other!r}")
-
-    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "lifespan":
+            await _live(self._app, receive, send)
+            return
+        if kind not in {"websocket", "http"}:
+            raise ValueError(f"windsock serves websocket, http and lifespan, not {kind!r}")
+        if self._app.has_lifespan and not self._app.is_running:
+            raise RuntimeError(
+                "the host has not run the application's lifespan: turn its lifespan support "
+                "on, or enter `async with app.running()` in the lifespan of the application "
+                "that this one is mounted in"
+            )
         loop = self._running_loop()
         link, channel = self._open(loop, scope, receive, send)
+        if kind == "http":
+            await self._serve(scope, channel, link)
+            return
         try:
             async with loop.open_tasks() as tasks:
                 link.employ(tasks)
@@ -82,10 +80,6 @@ class ASGI:
             # The session has logged it. The host must know that this connection is not at its end:
             # daphne, which takes few close codes, then closes 1011.
             raise link.host_error
-
-    async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        link, channel = self._open(self._running_loop(), scope, receive, send)
-        await self._serve(scope, channel, link)
 
     def _running_loop(self) -> EventLoop:
         loop = self._loop

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 from .codec import JSONCodec
-from .handlers import websocket_endpoint
+from .handlers import Endpoint, websocket_endpoint
 from .inspection import is_async_generator_function
 from .middleware import CallNext, Middleware, with_middleware
 from .options import RouteOptions
@@ -205,17 +205,17 @@ class App(Router):
             for entry in app._entries
         )
 
-    async def handle_websocket(self, ws: WebSocket) -> None:
-        """Find the handler for `ws` and run it.
+    def handle_websocket(self, ws: WebSocket) -> Awaitable[Any]:
+        """Find the handler for `ws`: to await what this gives runs it.
 
         Raises:
             Reject: there is none, or a middleware has answered in its place.
             Exception: whatever the handler raises.
         """
         handler = self._find(ws.request, WEBSOCKET)
-        answer = await with_middleware(self._middleware, handler)(ws)
-        if isinstance(answer, Response):
-            raise Reject(answer)
+        if not self._middleware and isinstance(handler, _WebSocketHandler):
+            return handler.run(ws)
+        return _reject_if_answered(with_middleware(self._middleware, handler), ws)
 
     async def handle_http(self, request: Request) -> Response:
         """Find the handler for a plain HTTP request and run it; 404 or the like without one.
@@ -246,15 +246,10 @@ class App(Router):
         return _refuse(found)
 
     def _websocket_handler(self, handled: Handled) -> CallNext:
-        endpoint, options = handled.websocket, handled.options
-        assert endpoint is not None
-
-        async def handle(ws: WebSocket) -> Any:
-            options.check_origin(ws)
-            options.apply(ws, self._json)
-            await endpoint.call(ws, self._workers)
-
-        return with_middleware(options.middleware, handle)
+        assert handled.websocket is not None
+        options = handled.options
+        handler = _WebSocketHandler(handled.websocket, options, self._json, self._workers)
+        return with_middleware(options.middleware, handler)
 
     def _http_handler(self, handled: Handled) -> CallNext:
         endpoint = handled.http
@@ -275,6 +270,35 @@ class App(Router):
                 return found[0], prefix
             segments.pop()
         return None
+
+
+class _WebSocketHandler:
+    """The handler of a route; called as what is inside of a middleware."""
+
+    __slots__ = ("_endpoint", "_json", "_options", "_workers")
+
+    def __init__(
+        self, endpoint: Endpoint, options: RouteOptions, json: JSONCodec | None, workers: Workers
+    ) -> None:
+        self._endpoint = endpoint
+        self._options = options
+        self._json = json
+        self._workers = workers
+
+    def run(self, ws: WebSocket) -> Awaitable[Any]:
+        """To await this runs it; what it returns means nothing."""
+        self._options.check_origin(ws)
+        self._options.apply(ws, self._json)
+        return self._endpoint.call(ws, self._workers)
+
+    async def __call__(self, ws: WebSocket) -> None:
+        await self.run(ws)
+
+
+async def _reject_if_answered(handler: CallNext, ws: WebSocket) -> None:
+    answer = await handler(ws)
+    if isinstance(answer, Response):
+        raise Reject(answer)
 
 
 def _without_argument(function: Callable[[], T]) -> Callable[[App], T]:

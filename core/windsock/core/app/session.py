@@ -19,7 +19,7 @@ from .application import App
 from .channel import Channel
 from .link import Link, SupportsServing
 from .request import Request, Served
-from .response import Response, response_in
+from .response import Reject, Response, response_in
 from .websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -70,9 +70,18 @@ async def serve_connection(
             with link.mutex:
                 while channel.greeting is None and not channel.ended:
                     await link.wait()
-            handling = _handle(app, channel, link, secure, client, server, scope, websocket)
-            if handling is not None:
-                await handling
+            answering = _answering(app, channel, link, secure, client, server, scope, websocket)
+            if answering is not None:
+                # The handler is awaited from here, and by nothing between: each coroutine around
+                # it would be gone through again for every message that it waits for.
+                try:
+                    answer = await answering.begin()
+                except link.cancelled:
+                    raise
+                except Exception as error:  # the boundary: no application's error may go further
+                    await answering.fail(error)
+                else:
+                    await answering.finish(answer)
             with link.mutex:
                 while not channel.finished:
                     await link.wait()
@@ -84,7 +93,7 @@ async def serve_connection(
         logger().error("the connection of %s failed", client, exc_info=group)
 
 
-def _handle(
+def _answering(
     app: App,
     channel: Channel[SupportsServing],
     link: Link,
@@ -93,8 +102,8 @@ def _handle(
     server: Address | None,
     scope: dict[str, Any] | None,
     websocket: type[WebSocket],
-) -> Awaitable[None] | None:
-    """What is to be awaited for the request that came, if one did."""
+) -> WebSocketAnswering | HttpAnswering | None:
+    """How the request that came is answered, if one did."""
     found = channel.greeting
     if isinstance(found, HandshakeRequested):
         request = Request(
@@ -106,10 +115,7 @@ def _handle(
             scope=scope,
         )
         request.origin_allowed = found.origin_allowed
-        ws = websocket(channel, link, request)
-        if found.origin_allowed or app.judges_origins:
-            return run_websocket(app, ws, channel, link)
-        return _reject(ws, Response(f"{ORIGIN_REFUSED}\n", 403))
+        return WebSocketAnswering(app, websocket(channel, link, request), channel)
     if isinstance(found, HttpRequested):
         request = Request(
             found.head,
@@ -120,33 +126,48 @@ def _handle(
             scope=scope,
             served=Served(link, channel.config),
         )
-        return run_http(app, request, channel, link)
+        return HttpAnswering(app, request, channel, link)
     return None
 
 
-async def run_websocket(
-    app: App, ws: WebSocket, channel: Channel[SupportsServing], link: Link
-) -> None:
-    """Run the handler of `ws` and see to it that the WebSocket ends, one way or the other."""
-    try:
-        await app.handle_websocket(ws)
-    except link.cancelled:
-        raise
-    except Exception as error:  # the boundary: no application's error may reach another connection
-        response = response_in(error)
-        if response is None:
-            await _fail(ws, channel, error)
-        else:
-            await _answer(ws, channel, response, error)
-    else:
-        if channel.connection.state is State.DECIDING:
+class WebSocketAnswering:
+    """Runs the handler of a WebSocket, and sees to it that this ends, one way or the other."""
+
+    __slots__ = ("_app", "_channel", "_ws")
+
+    def __init__(self, app: App, ws: WebSocket, channel: Channel[SupportsServing]) -> None:
+        self._app = app
+        self._ws = ws
+        self._channel = channel
+
+    def begin(self) -> Awaitable[object]:
+        """What runs the handler, when it is awaited; raises as the handler does.
+
+        Raises:
+            Reject: it comes from an origin that is not allowed, or nothing is there.
+        """
+        if self._ws.request.origin_allowed or self._app.judges_origins:
+            return self._app.handle_websocket(self._ws)
+        raise Reject(Response(f"{ORIGIN_REFUSED}\n", 403))
+
+    async def finish(self, _: object) -> None:
+        """The handler has returned."""
+        if self._channel.connection.state is State.DECIDING:
             logger().warning(
                 "%s: the handler returned without accept or reject; rejected with 403",
-                _describe(ws.request),
+                _describe(self._ws.request),
             )
-            await _reject(ws, Response(status=403))
-        elif not channel.ended or channel.inbox:
-            await ws.close()
+            await _reject(self._ws, Response(status=403))
+        elif not self._channel.ended or self._channel.inbox:
+            await self._ws.close()
+
+    async def fail(self, error: Exception) -> None:
+        """The handler has raised: the client learns what that says, and the log all else."""
+        response = response_in(error)
+        if response is None:
+            await _fail(self._ws, self._channel, error)
+        else:
+            await _answer(self._ws, self._channel, response, error)
 
 
 async def _answer(
@@ -189,24 +210,41 @@ async def _reject(ws: WebSocket, response: Response) -> None:
         logger().debug("%s: gone before it was rejected", _describe(ws.request))
 
 
-async def run_http(
-    app: App, request: Request, channel: Channel[SupportsServing], link: Link
-) -> None:
-    """Run the handler of a plain HTTP request and send its response."""
-    try:
+class HttpAnswering:
+    """Runs the handler of a plain HTTP request, and sends its response."""
+
+    __slots__ = ("_app", "_channel", "_link", "_request")
+
+    def __init__(
+        self, app: App, request: Request, channel: Channel[SupportsServing], link: Link
+    ) -> None:
+        self._app = app
+        self._request = request
+        self._channel = channel
+        self._link = link
+
+    def begin(self) -> Awaitable[Response]:
+        """What runs the handler, when it is awaited; raises as the handler does."""
+        return self._app.handle_http(self._request)
+
+    async def finish(self, response: Any) -> None:
+        """The handler has returned this."""
         try:
-            response = await app.handle_http(request)
-        except Exception as error:
-            found = response_in(error)
-            if found is None:
-                raise
-            response = found
-        _respond(channel, link, response)
-    except link.cancelled:
-        raise
-    except Exception as error:  # the boundary, as above
-        logger().error("%s: the handler failed", _describe(request), exc_info=error)
-        _respond(channel, link, Response("Internal Server Error", 500))
+            _respond(self._channel, self._link, response)
+        except Exception as error:  # the boundary, as above
+            self._apologise(error)
+
+    async def fail(self, error: Exception) -> None:
+        """The handler has raised: the client learns what that says, and the log all else."""
+        response = response_in(error)
+        if response is None:
+            self._apologise(error)
+        else:
+            await self.finish(response)
+
+    def _apologise(self, error: Exception) -> None:
+        logger().error("%s: the handler failed", _describe(self._request), exc_info=error)
+        _respond(self._channel, self._link, Response("Internal Server Error", 500))
 
 
 def _respond(channel: Channel[SupportsServing], link: Link, response: Response) -> None:
