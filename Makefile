@@ -39,8 +39,8 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # windsock itself, with what the demo needs. The build backend comes from the lock, too.
-ACCELERATOR := core/windsock/core/protocol/_accelerator.c
-$(VENV)/.demo-ready: pyproject.toml $(LOCK) hatch_build.py $(ACCELERATOR) | $(BIN)/python
+ACCELERATORS := core/windsock/core/protocol/_accelerator.c core/windsock/core/app/_steps.c
+$(VENV)/.demo-ready: pyproject.toml $(LOCK) hatch_build.py $(ACCELERATORS) | $(BIN)/python
 	@test -d core/windsock && test -d transports/windsock
 	$(PIP) install -c $(LOCK) hatchling editables setuptools
 	$(PIP) install -c $(LOCK) --no-build-isolation -e '.[trio]'
@@ -100,7 +100,7 @@ matrix: $(VENV)/.dev-ready
 	WINDSOCK_FINDINGS=tests/behaviour/found.json $(BIN)/python -m pytest tests/behaviour
 	$(BIN)/python docs/generate.py
 
-# The accelerator under the address and undefined-behaviour sanitizers, built beside the checkout.
+# The accelerators under the address and undefined-behaviour sanitizers, built beside the checkout.
 SANITIZE := -g -fsanitize=address,undefined -fno-sanitize-recover=all
 sanitize: $(VENV)/.dev-ready
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && set -ex && \
@@ -108,7 +108,7 @@ sanitize: $(VENV)/.dev-ready
 	    --target "$$dir" . && \
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 PYTHONPATH="$$dir" $(BIN)/python -m pytest -p no:cacheprovider \
-	    tests/core/test_accelerator.py tests/core/test_payload.py tests/core/test_large_messages.py \
+	    tests/core/test_accelerator.py tests/core/app/test_steps.py tests/core/test_payload.py tests/core/test_large_messages.py \
 	    tests/core/test_frames.py tests/core/test_differential.py
 
 conformance: $(VENV)/.dev-ready

@@ -1,6 +1,6 @@
 """Compiles what can be compiled of the distribution; all of it is optional.
 
-The accelerator is C. The modules that `compile` lists beside this hook in pyproject.toml are
+The accelerators are C. The modules that `compile` lists beside this hook in pyproject.toml are
 Python, and stay so: mypyc makes an extension module of each, which the import system prefers. Where
 there is no compiler, or anything else is amiss, the wheel has less, and a warning says why.
 
@@ -20,8 +20,10 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-MODULE = "windsock.core.protocol._accelerator"
-SOURCE = "core/windsock/core/protocol/_accelerator.c"
+ACCELERATORS = {
+    "windsock.core.app._steps": "core/windsock/core/app/_steps.c",
+    "windsock.core.protocol._accelerator": "core/windsock/core/protocol/_accelerator.c",
+}
 ROOTS = ("core", "transports")
 BUILD = Path("build")
 # The code of all modules, which share it, is in one library with this name and "__mypyc" after it.
@@ -54,9 +56,9 @@ class CompilingBuildHook(BuildHookInterface[Any]):
         with chdir(self.root):
             try:
                 _check_platform()
-                self._build_accelerator(editable, build_data)
+                self._build_accelerators(editable, build_data)
             except NotBuiltError as error:
-                self.app.display_warning(f"windsock is built without its accelerator: {error}")
+                self.app.display_warning(f"windsock is built without its accelerators: {error}")
             if editable:
                 return  # what is compiled would hide what is edited
             wanted = os.environ.get("WINDSOCK_COMPILE", "")
@@ -70,17 +72,20 @@ class CompilingBuildHook(BuildHookInterface[Any]):
                     raise
                 self.app.display_warning(f"windsock is built without compiled modules: {error}")
 
-    def _build_accelerator(self, editable: bool, build_data: dict[str, Any]) -> None:
+    def _build_accelerators(self, editable: bool, build_data: dict[str, Any]) -> None:
         from setuptools import Extension
 
-        extension = Extension(
-            MODULE,
-            [SOURCE],
-            py_limited_api=True,
-            extra_compile_args=[] if sys.platform == "win32" else ["-O3", *_flags()],
-            extra_link_args=_flags(),
-        )
-        built = _build([extension], inplace=editable)
+        extensions = [
+            Extension(
+                module,
+                [source],
+                py_limited_api=True,
+                extra_compile_args=[] if sys.platform == "win32" else ["-O3", *_flags()],
+                extra_link_args=_flags(),
+            )
+            for module, source in ACCELERATORS.items()
+        ]
+        built = _build(extensions, inplace=editable)
         build_data["pure_python"] = False
         build_data["tag"] = f"cp311-abi3-{_tag().platform}"
         if not editable:

@@ -142,9 +142,9 @@ class HostedConnection:
 
         None where the event must be received in full.
         """
-        if event["type"] != "websocket.receive" or self.state is not _OPEN:
+        if self.state is not _OPEN or self._input or self._events:
             return None
-        if self._input or self._events:
+        if not isinstance(event, dict) or event["type"] != "websocket.receive":
             return None
         text = event.get("text")
         if text is None:

@@ -6,7 +6,7 @@ import contextlib
 import contextvars
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
@@ -15,6 +15,7 @@ from windsock.core import Disconnected, State
 from windsock.core.app.channel import Channel
 from windsock.core.app.link import SupportsServing
 from windsock.core.app.session import going_away
+from windsock.core.app.steps import in_steps
 from windsock.core.protocol.connection import Message
 
 from ._connection import HostedConnection
@@ -58,6 +59,7 @@ class AsgiLink(ABC):
         "_attended",
         "_channel",
         "_connection",
+        "_interrupted",
         "_looks",
         "_loop",
         "_news",
@@ -91,6 +93,7 @@ class AsgiLink(ABC):
         self._send = send
         self.reading = False
         """Whether a task is inside the host's `receive`."""
+        self._interrupted = False
         self._sending = False
         self._sends_in_a_row = 0
         self._refusal: Exception | None = None
@@ -181,46 +184,119 @@ class AsgiLink(ABC):
 
     # What nearly always happens
 
-    @abstractmethod
-    async def read(
-        self, otherwise: Callable[..., Awaitable[Any]] | None = None, *arguments: Any
-    ) -> Any:
+    def read(self, *otherwise: Any) -> Awaitable[Any]:
         """The next event of the host's: a message is returned, all else goes to the channel.
 
         Args:
-            otherwise: what to await instead where something must come first, because somebody
-                reads already, or there is a message in the inbox, or output, or no open WebSocket;
-                and after what was no message. Without it such is for the caller to know, and None
-                stands for what was no message.
-            arguments: those of `otherwise`.
+            otherwise: a coroutine function and its arguments, to be awaited instead where something
+                must come first, because somebody reads already, or there is a message in the inbox,
+                or output, or no open WebSocket; and after what was no message. Without it such is
+                for the caller to know, and None stands for what was no message.
         """
+        return _reading(self, otherwise)
 
-    async def send(self, message: Message) -> None:
+    def begin_read(self, otherwise: tuple[Any, ...]) -> Any:
+        """The first step of `read`."""
+        if otherwise:
+            connection = self._connection
+            if (
+                self.reading
+                or connection.state is not _OPEN
+                or connection.backlog
+                or self._channel.inbox
+            ):
+                return NotImplemented
+        try:
+            event = self._next_event()
+        except Exception as error:  # by a host whose `receive` is no coroutine function
+            event = _raising(error)
+        self.reading = True
+        return event
+
+    def end_read(
+        self, _: tuple[Any, ...], event: AsgiEvent | None, error: BaseException | None
+    ) -> Any:
+        """The second step."""
+        if (
+            event is None
+            or error is not None
+            or self._interrupted
+            or self._looks != 0
+            or self._news is not None
+        ):
+            return self._end_unusual_read(event, error)
+        message = self._connection.take_message(event)
+        if message is None:
+            return self._end_unusual_read(event, None)
+        self.reading = False
+        return message
+
+    def _end_unusual_read(self, event: AsgiEvent | None, error: BaseException | None) -> Any:
+        self.reading = False
+        if self._was_interrupted(error):
+            error = None
+        elif isinstance(error, OSError):
+            event, error = GONE, None
+        if self._looks != 0:
+            self._have_watched()
+        if event is None or self._news is not None:
+            self._tell()  # there is news, or another task that waits must read instead
+        if error is not None:
+            raise error
+        if event is None:
+            self._look_at_clock()
+            return NotImplemented
+        message = self._connection.take_message(event)
+        if message is not None:
+            return message
+        self._connection.receive_event(event)
+        self._channel.pump()
+        return NotImplemented
+
+    def _look_at_clock(self) -> None:
+        self._connection.handle_deadline(self.now())
+        self._channel.pump()
+
+    def send(self, message: Message) -> Awaitable[None]:
         """Send a message, past the output if that is empty; raises as `WebSocket.send`."""
-        if self.checkpoints:
-            await self._loop.checkpoint()
+        return self._send_checked(message) if self.checkpoints else _sending(self, message)
+
+    async def _send_checked(self, message: Message) -> None:
+        await self._loop.checkpoint()
+        await _sending(self, message)
+
+    def begin_send(self, message: Message) -> Any:
+        """The first step of `send`."""
         connection = self._connection
         if connection.backlog or self._refusal is not None:
-            connection.send(message)
-            await self.drain()
-            return
+            return NotImplemented
         event = connection.hand_over(message)
         self._sending = True
         try:
-            await self._send(event)
-        except _REFUSALS as error:
-            self._refusal = error
-        except Exception as error:
-            self.host_error = error
-            raise
-        finally:
-            connection.output_sent()
-            self._sending = False
-            if self._news is not None or connection.backlog:
-                self._stop_sending()
+            return self._send(event)
+        except Exception as error:  # by a host whose `send` is no coroutine function
+            return _raising(error)
+
+    def end_send(self, _: object, __: object, error: BaseException | None) -> Any:
+        """The second step."""
+        self._connection.output_sent()
+        self._sending = False
+        if self._news is not None or self._connection.backlog:
+            self._stop_sending()
         self._sends_in_a_row += 1
-        if self._sends_in_a_row >= _MAX_SENDS_IN_A_ROW or self._refusal is not None:
-            await self._look_up()
+        if error is None:
+            return self._look_up() if self._sends_in_a_row >= _MAX_SENDS_IN_A_ROW else None
+        if isinstance(error, _REFUSALS):
+            self._refusal = error
+            return self._look_up()
+        if isinstance(error, Exception):
+            self.host_error = error
+        raise error
+
+    async def send_behind(self, message: Message) -> None:
+        """Send a message after what waits already."""
+        self._connection.send(message)
+        await self.drain()
 
     # Waiting for one another
 
@@ -246,22 +322,20 @@ class AsgiLink(ABC):
         """As `read`; None also once the clock has come to `deadline`."""
 
     @abstractmethod
+    def _next_event(self) -> Awaitable[AsgiEvent | None]:
+        """What awaits the host's `receive`; None stands for an interruption."""
+
+    @abstractmethod
+    def note_reader(self) -> None:
+        """The host has no event yet: note which task it is that waits for one."""
+
+    @abstractmethod
     def _interrupt(self) -> None:
         """Have the task that is inside `read`, if any, come out of it soon."""
 
-    def _after_read(self, event: AsgiEvent | None) -> None:
-        if self._looks != 0:
-            self._have_watched()
-        if event is None or self._news is not None:
-            self._tell()  # there is news, or another task that waits must read instead
-
-    def _take(self, event: AsgiEvent | None) -> None:
-        """Have the channel take what is no message, or look at the clock."""
-        if event is None:
-            self._connection.handle_deadline(self.now())
-        else:
-            self._connection.receive_event(event)
-        self._channel.pump()
+    @abstractmethod
+    def _was_interrupted(self, error: BaseException | None) -> bool:
+        """Whether `error` is what the task that has read came out with because of that."""
 
     # Writing
 
@@ -380,3 +454,32 @@ class AsgiLink(ABC):
         with anyio.move_on_after(_LAST_WORD, shield=True):
             while self._connection.has_output and self._refusal is None:
                 await self._flush()
+
+
+async def _nothing() -> None:
+    pass
+
+
+def _note_reader(link: AsgiLink, _: tuple[Any, ...]) -> None:
+    link.note_reader()
+
+
+def _note_nothing(_: AsgiLink, __: Message) -> None:
+    pass
+
+
+async def _raising(error: Exception) -> Any:
+    raise error
+
+
+def _read_otherwise(_: AsgiLink, otherwise: tuple[Any, ...]) -> Awaitable[Any]:
+    if not otherwise:
+        return _nothing()
+    function, *arguments = otherwise
+    return cast("Awaitable[Any]", function(*arguments))
+
+
+_reading: Final = in_steps(AsgiLink.begin_read, _note_reader, AsgiLink.end_read, _read_otherwise)
+_sending: Final = in_steps(
+    AsgiLink.begin_send, _note_nothing, AsgiLink.end_send, AsgiLink.send_behind
+)

@@ -14,7 +14,7 @@ from windsock.core.app.channel import Channel
 from windsock.core.app.link import SupportsServing
 
 from ._connection import HostedConnection
-from ._link import GONE, AsgiLink
+from ._link import AsgiLink
 from ._loop import EventLoop
 from ._scope import AsgiEvent, Receive, Send
 from ._watch import TICK, Watch
@@ -87,7 +87,7 @@ class AsyncioLink(AsgiLink):
     """A cancel scope around each read would cost more than the rest of it together: as
     `asyncio.timeout` does, this cancels the task that reads and takes the cancellation back."""
 
-    __slots__ = ("_asyncio", "_interrupted", "_reader")
+    __slots__ = ("_asyncio", "_cancelling", "_reader")
 
     def __init__(
         self,
@@ -100,43 +100,16 @@ class AsyncioLink(AsgiLink):
         super().__init__(loop, connection, channel, receive, send)
         self._asyncio = loop.loop
         self._reader: asyncio.Task[object] | None = None
-        self._interrupted = False
+        self._cancelling = 0
 
-    async def read(
-        self, otherwise: Callable[..., Awaitable[Any]] | None = None, *arguments: Any
-    ) -> Any:
-        connection = self._connection
-        if otherwise is not None and (
-            self.reading
-            or self._channel.inbox
-            or connection.backlog
-            or connection.state is not _OPEN
-        ):
-            return await otherwise(*arguments)
-        event: AsgiEvent | None = None
-        self.reading = True
+    def _next_event(self) -> Awaitable[AsgiEvent]:
+        self._reader = None
+        return self._receive()
+
+    def note_reader(self) -> None:
         task = self._reader = asyncio.current_task(self._asyncio)
         assert task is not None
-        before = task.cancelling()
-        try:
-            event = await self._receive()
-        except OSError:
-            event = GONE
-        except asyncio.CancelledError:
-            if not self._interrupted or task.cancelling() - 1 > before:
-                raise
-        finally:
-            self.reading = False
-            if self._interrupted:
-                self._interrupted = False
-                task.uncancel()
-            if self._looks != 0 or self._news is not None or event is None:
-                self._after_read(event)
-        message = None if event is None else connection.take_message(event)
-        if message is not None:
-            return message
-        self._take(event)
-        return None if otherwise is None else await otherwise(*arguments)
+        self._cancelling = task.cancelling()
 
     async def _read_until(self, deadline: float) -> Any:
         timer = self._asyncio.call_at(deadline, self._interrupt)
@@ -149,3 +122,14 @@ class AsyncioLink(AsgiLink):
         if self.reading and not self._interrupted and self._reader is not None:
             self._interrupted = True
             self._reader.cancel()
+
+    def _was_interrupted(self, error: BaseException | None) -> bool:
+        if not self._interrupted or self._reader is None:
+            return False
+        self._interrupted = False
+        self._reader.uncancel()
+        # Unless somebody else has cancelled it, too.
+        return (
+            isinstance(error, asyncio.CancelledError)
+            and self._reader.cancelling() <= self._cancelling
+        )

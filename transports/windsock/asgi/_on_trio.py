@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, TypeVar
 
@@ -14,7 +14,7 @@ from windsock.core.app.channel import Channel
 from windsock.core.app.link import SupportsServing
 
 from ._connection import HostedConnection
-from ._link import GONE, AsgiLink
+from ._link import AsgiLink
 from ._loop import EventLoop
 from ._scope import AsgiEvent, Receive, Send
 from ._watch import TICK, Watch
@@ -86,40 +86,23 @@ class TrioLink(AsgiLink):
 
     __slots__ = ("_scope",)
 
-    async def read(
-        self, otherwise: Callable[..., Awaitable[Any]] | None = None, *arguments: Any
-    ) -> Any:
-        connection = self._connection
-        if otherwise is not None and (
-            self.reading
-            or self._channel.inbox
-            or connection.backlog
-            or connection.state is not _OPEN
-        ):
-            return await otherwise(*arguments)
-        event: AsgiEvent | None = None
-        self.reading = True
-        try:
-            with trio.CancelScope() as self._scope:
-                event = await self._receive()
-        except OSError:
-            event = GONE
-        finally:
-            self.reading = False
-            if self._looks != 0 or self._news is not None or event is None:
-                self._after_read(event)
-        message = None if event is None else connection.take_message(event)
-        if message is not None:
-            return message
-        self._take(event)
-        return None if otherwise is None else await otherwise(*arguments)
+    async def _next_event(self) -> AsgiEvent | None:
+        with trio.CancelScope() as self._scope:
+            return await self._receive()
+        return None
+
+    def note_reader(self) -> None:
+        pass  # its scope is known
 
     async def _read_until(self, deadline: float) -> Any:
         with trio.CancelScope(deadline=deadline):
             return await self.read()
-        self._take(None)
+        self._look_at_clock()
         return None
 
     def _interrupt(self) -> None:
         if self.reading:
             self._scope.cancel()
+
+    def _was_interrupted(self, error: BaseException | None) -> bool:
+        return False  # then there is no error

@@ -1,0 +1,489 @@
+/* Awaiting in steps, in C: the same function as in steps.py, to the same effect, without a frame of
+ * its own to be made for each call. Stable ABI of Python 3.11, so that one build serves all later
+ * ones. */
+
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030B0000
+#include <Python.h>
+
+typedef enum {
+    CREATED,
+    FIRST, /* what `start` gave is awaited */
+    LAST,  /* what is awaited now gives the result */
+    ENDED,
+} Phase;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *way; /* start, suspend, finish, otherwise */
+    PyObject *subject, *argument;
+    PyObject *awaited;
+    Phase phase;
+    int running, suspended;
+} Steps;
+
+enum { START, SUSPEND, FINISH, OTHERWISE, STEPS };
+
+static PyTypeObject *steps_type, *coroutine_type;
+static PyObject *str_await, *str_throw;
+
+static int
+steps_clear(PyObject *object)
+{
+    Steps *self = (Steps *)object;
+
+    Py_CLEAR(self->way);
+    Py_CLEAR(self->subject);
+    Py_CLEAR(self->argument);
+    Py_CLEAR(self->awaited);
+    return 0;
+}
+
+static int
+steps_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Steps *self = (Steps *)object;
+
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->way);
+    Py_VISIT(self->subject);
+    Py_VISIT(self->argument);
+    Py_VISIT(self->awaited);
+    return 0;
+}
+
+/* What yields, for what can be awaited; NULL and an exception for anything else. */
+static PyObject *
+iterator_of(PyObject *awaitable)
+{
+    PyObject *iterator;
+
+    if (Py_TYPE(awaitable) == coroutine_type || Py_TYPE(awaitable) == steps_type)
+        return Py_NewRef(awaitable);
+    iterator = PyObject_CallMethodObjArgs(awaitable, str_await, NULL);
+    if (iterator == NULL && PyErr_ExceptionMatches(PyExc_AttributeError))
+        PyErr_Format(PyExc_TypeError, "object of type %R cannot be awaited", Py_TYPE(awaitable));
+    return iterator;
+}
+
+/* Take the exception that is set, as an object with its traceback. */
+static PyObject *
+take_exception(void)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL)
+        PyException_SetTraceback(value, traceback);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+}
+
+/* Await this to the end, and give what it gives. Takes the reference to it; it may be NULL. */
+static PySendResult
+go_on(Steps *self, PyObject *awaitable, PyObject **result)
+{
+    self->phase = LAST;
+    *result = NULL;
+    if (awaitable == NULL)
+        return PYGEN_ERROR;
+    self->awaited = iterator_of(awaitable);
+    Py_DECREF(awaitable);
+    return self->awaited == NULL ? PYGEN_ERROR : PyIter_Send(self->awaited, Py_None, result);
+}
+
+static PySendResult
+go_otherwise(Steps *self, PyObject **result)
+{
+    return go_on(self,
+                 PyObject_CallFunctionObjArgs(PyTuple_GetItem(self->way, OTHERWISE),
+                                              self->subject, self->argument, NULL),
+                 result);
+}
+
+/* What is made of the `value` of the first, which is taken; NULL stands for the exception set. */
+static PyObject *
+call_finish(Steps *self, PyObject *value)
+{
+    PyObject *error = value == NULL ? take_exception() : NULL;
+    PyObject *found = PyObject_CallFunctionObjArgs(
+        PyTuple_GetItem(self->way, FINISH), self->subject, self->argument,
+        value == NULL ? Py_None : value, error == NULL ? Py_None : error, NULL);
+
+    Py_XDECREF(value);
+    Py_XDECREF(error);
+    return found;
+}
+
+static PySendResult
+finish(Steps *self, PyObject *value, PyObject **result)
+{
+    PyObject *found = call_finish(self, value);
+
+    if (found == Py_NotImplemented) {
+        Py_DECREF(found);
+        return go_otherwise(self, result);
+    }
+    if (found != NULL && Py_TYPE(found) == coroutine_type)
+        return go_on(self, found, result);
+    *result = found;
+    return found == NULL ? PYGEN_ERROR : PYGEN_RETURN;
+}
+
+static PySendResult
+begin(Steps *self, PyObject **result)
+{
+    PyObject *first = PyObject_CallFunctionObjArgs(PyTuple_GetItem(self->way, START),
+                                                   self->subject, self->argument, NULL);
+
+    *result = NULL;
+    if (first == Py_NotImplemented) {
+        Py_DECREF(first);
+        return go_otherwise(self, result);
+    }
+    if (first == NULL) {
+        self->phase = LAST;
+        return PYGEN_ERROR;
+    }
+    self->phase = FIRST;
+    self->awaited = iterator_of(first);
+    Py_DECREF(first);
+    return self->awaited == NULL ? PYGEN_ERROR : PyIter_Send(self->awaited, Py_None, result);
+}
+
+static void
+tell_suspended(Steps *self)
+{
+    PyObject *none = PyObject_CallFunctionObjArgs(PyTuple_GetItem(self->way, SUSPEND),
+                                                  self->subject, self->argument, NULL);
+
+    if (none == NULL) /* there is no place for it to go to */
+        PyErr_WriteUnraisable(self->subject);
+    Py_XDECREF(none);
+}
+
+/* What was awaited has yielded, returned or raised: the same of all this. */
+static PySendResult
+take(Steps *self, PySendResult outcome, PyObject **result)
+{
+    if (self->phase == FIRST) {
+        if (outcome != PYGEN_NEXT) {
+            Py_CLEAR(self->awaited);
+            outcome = finish(self, *result, result);
+        }
+        else if (!self->suspended) {
+            self->suspended = 1;
+            tell_suspended(self);
+        }
+    }
+    self->running = 0;
+    if (outcome != PYGEN_NEXT) {
+        self->phase = ENDED;
+        steps_clear((PyObject *)self);
+    }
+    return outcome;
+}
+
+/* Whether it can be resumed; else an exception is set. */
+static int
+may_resume(Steps *self)
+{
+    if (self->running)
+        PyErr_SetString(PyExc_ValueError, "coroutine already executing");
+    else if (self->phase == ENDED)
+        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
+    else
+        return 1;
+    return 0;
+}
+
+static PySendResult
+steps_am_send(PyObject *object, PyObject *value, PyObject **result)
+{
+    Steps *self = (Steps *)object;
+    PySendResult outcome;
+
+    *result = NULL;
+    if (!may_resume(self))
+        return PYGEN_ERROR;
+    if (self->phase == CREATED && value != Py_None) {
+        PyErr_SetString(PyExc_TypeError, "can't send non-None value to a just-started coroutine");
+        return PYGEN_ERROR;
+    }
+    self->running = 1;
+    Py_INCREF(object); /* whatever is called may let go of it */
+    outcome = self->phase == CREATED ? begin(self, result) : PyIter_Send(self->awaited, value, result);
+    outcome = take(self, outcome, result);
+    Py_DECREF(object);
+    return outcome;
+}
+
+/* As a method returns it: what was yielded, or StopIteration with what was returned. */
+static PyObject *
+as_method(PySendResult outcome, PyObject *result)
+{
+    if (outcome != PYGEN_RETURN)
+        return result;
+    if (result == Py_None)
+        PyErr_SetNone(PyExc_StopIteration);
+    else {
+        PyObject *stop = PyObject_CallFunctionObjArgs(PyExc_StopIteration, result, NULL);
+
+        if (stop != NULL) {
+            PyErr_SetObject(PyExc_StopIteration, stop);
+            Py_DECREF(stop);
+        }
+    }
+    Py_DECREF(result);
+    return NULL;
+}
+
+static PyObject *
+steps_send(PyObject *self, PyObject *value)
+{
+    PyObject *result;
+    PySendResult outcome = steps_am_send(self, value, &result);
+
+    return as_method(outcome, result);
+}
+
+static PyObject *
+steps_iternext(PyObject *self)
+{
+    return steps_send(self, Py_None);
+}
+
+/* Set the exception that `arguments` stand for, as `throw` takes them. */
+static void
+set_exception(PyObject *arguments)
+{
+    PyObject *type = NULL, *value = NULL, *traceback = NULL;
+
+    if (!PyArg_UnpackTuple(arguments, "throw", 1, 3, &type, &value, &traceback))
+        return;
+    if (PyExceptionInstance_Check(type))
+        PyErr_SetObject(PyExceptionInstance_Class(type), type);
+    else if (PyExceptionClass_Check(type))
+        PyErr_SetObject(type, value);
+    else
+        PyErr_SetString(PyExc_TypeError, "exceptions must derive from BaseException");
+}
+
+static PySendResult
+throw_into(PyObject *awaited, PyObject *arguments, PyObject **result)
+{
+    PyObject *method = PyObject_GetAttr(awaited, str_throw), *stop;
+
+    *result = NULL;
+    if (method == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            PyErr_Clear(); /* an iterator that knows nothing of it */
+            set_exception(arguments);
+        }
+        return PYGEN_ERROR;
+    }
+    *result = PyObject_Call(method, arguments, NULL);
+    Py_DECREF(method);
+    if (*result != NULL)
+        return PYGEN_NEXT;
+    if (!PyErr_ExceptionMatches(PyExc_StopIteration))
+        return PYGEN_ERROR;
+    stop = take_exception();
+    *result = PyObject_GetAttrString(stop, "value");
+    Py_DECREF(stop);
+    return *result == NULL ? PYGEN_ERROR : PYGEN_RETURN;
+}
+
+static PyObject *
+steps_throw(PyObject *object, PyObject *arguments)
+{
+    Steps *self = (Steps *)object;
+    PySendResult outcome = PYGEN_ERROR;
+    PyObject *result = NULL;
+
+    if (!may_resume(self))
+        return NULL;
+    self->running = 1;
+    Py_INCREF(object);
+    if (self->phase == CREATED) {
+        self->phase = LAST;
+        set_exception(arguments);
+    }
+    else
+        outcome = throw_into(self->awaited, arguments, &result);
+    outcome = take(self, outcome, &result);
+    Py_DECREF(object);
+    return as_method(outcome, result);
+}
+
+static PyObject *
+steps_close(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    Steps *self = (Steps *)object;
+    PyObject *arguments, *result;
+
+    if (self->phase == ENDED)
+        Py_RETURN_NONE;
+    if (self->phase == CREATED && !self->running) {
+        self->phase = ENDED;
+        steps_clear(object);
+        Py_RETURN_NONE;
+    }
+    arguments = PyTuple_Pack(1, PyExc_GeneratorExit);
+    if (arguments == NULL)
+        return NULL;
+    result = steps_throw(object, arguments);
+    Py_DECREF(arguments);
+    if (result != NULL) {
+        Py_DECREF(result);
+        PyErr_SetString(PyExc_RuntimeError, "coroutine ignored GeneratorExit");
+        return NULL;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_GeneratorExit) && !PyErr_ExceptionMatches(PyExc_StopIteration))
+        return NULL;
+    PyErr_Clear();
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+steps_await(PyObject *self)
+{
+    return Py_NewRef(self);
+}
+
+/* Nobody will resume it: as coroutines do, complain that it was never awaited, or have what it is
+ * within see to its own end. Nothing here touches the object's count of references. */
+static void
+steps_finalize(PyObject *object)
+{
+    Steps *self = (Steps *)object;
+    Phase phase = self->phase;
+    PyObject *type, *value, *traceback, *name, *found;
+
+    if (phase == ENDED || self->way == NULL)
+        return;
+    self->phase = ENDED;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (phase == CREATED) {
+        name = PyObject_GetAttrString(PyTuple_GetItem(self->way, OTHERWISE), "__qualname__");
+        if (name == NULL ||
+            PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "coroutine '%U' was never awaited", name) < 0)
+            PyErr_WriteUnraisable(self->subject);
+        Py_XDECREF(name);
+    }
+    else {
+        Py_CLEAR(self->awaited);
+        if (phase == FIRST) {
+            PyErr_SetNone(PyExc_GeneratorExit);
+            found = call_finish(self, NULL);
+            if (found == NULL && PyErr_ExceptionMatches(PyExc_GeneratorExit))
+                PyErr_Clear();
+            else if (found == NULL)
+                PyErr_WriteUnraisable(self->subject);
+            Py_XDECREF(found);
+        }
+    }
+    PyErr_Restore(type, value, traceback);
+}
+
+static void
+steps_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+
+    PyObject_GC_UnTrack(object);
+    steps_finalize(object);
+    steps_clear(object);
+    PyObject_GC_Del(object);
+    Py_DECREF(type);
+}
+
+static PyMethodDef steps_methods[] = {
+    {"send", steps_send, METH_O, "Resume it."},
+    {"throw", steps_throw, METH_VARARGS, "Resume it with an exception."},
+    {"close", steps_close, METH_NOARGS, "Have it end."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot steps_slots[] = {
+    {Py_am_await, steps_await},
+    {Py_am_send, steps_am_send},
+    {Py_tp_iter, steps_await},
+    {Py_tp_iternext, steps_iternext},
+    {Py_tp_methods, steps_methods},
+    {Py_tp_traverse, steps_traverse},
+    {Py_tp_clear, steps_clear},
+    {Py_tp_finalize, steps_finalize},
+    {Py_tp_dealloc, steps_dealloc},
+    {0, NULL},
+};
+
+static PyType_Spec steps_spec = {
+    "windsock.core.app._steps.Steps", sizeof(Steps), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, steps_slots,
+};
+
+static PyObject *
+call(PyObject *way, PyObject *const *arguments, Py_ssize_t count)
+{
+    Steps *self;
+
+    if (count != 2) {
+        PyErr_Format(PyExc_TypeError, "expected a subject and an argument, got %zd", count);
+        return NULL;
+    }
+    self = PyObject_GC_New(Steps, steps_type);
+    if (self == NULL)
+        return NULL;
+    self->way = Py_NewRef(way);
+    self->subject = Py_NewRef(arguments[0]);
+    self->argument = Py_NewRef(arguments[1]);
+    self->awaited = NULL;
+    self->phase = CREATED;
+    self->running = self->suspended = 0;
+    PyObject_GC_Track(self);
+    return (PyObject *)self;
+}
+
+static PyMethodDef call_definition = {
+    "call", (PyCFunction)(void (*)(void))call, METH_FASTCALL, "Begin to await in steps."};
+
+PyDoc_STRVAR(in_steps_doc, "in_steps(start, suspend, finish, otherwise)\n--\n\nSee steps.py.");
+
+static PyObject *
+in_steps(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    if (PyTuple_Size(arguments) != STEPS) {
+        PyErr_SetString(PyExc_TypeError, "in_steps takes start, suspend, finish, otherwise");
+        return NULL;
+    }
+    return PyCFunction_New(&call_definition, arguments);
+}
+
+static PyMethodDef methods[] = {
+    {"in_steps", in_steps, METH_VARARGS, in_steps_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "windsock.core.app._steps", NULL, -1, methods, NULL, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC
+PyInit__steps(void)
+{
+    PyObject *types = PyImport_ImportModule("types");
+
+    if (types == NULL)
+        return NULL;
+    coroutine_type = (PyTypeObject *)PyObject_GetAttrString(types, "CoroutineType");
+    Py_DECREF(types);
+    steps_type = (PyTypeObject *)PyType_FromSpec(&steps_spec);
+    str_await = PyUnicode_InternFromString("__await__");
+    str_throw = PyUnicode_InternFromString("throw");
+    if (coroutine_type == NULL || steps_type == NULL || str_await == NULL || str_throw == NULL)
+        return NULL;
+    return PyModule_Create(&definition);
+}
