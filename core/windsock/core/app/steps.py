@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
 from inspect import iscoroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from windsock.core.protocol.compiled import is_unwanted
 
@@ -51,9 +51,9 @@ try:
         raise ImportError("WINDSOCK_PURE is set")
     from . import _steps
 except ImportError:
-    IN_C = False
-else:
-    IN_C = True
+    _steps = None  # type: ignore[assignment]  # which has no such type
+
+IN_C: Final = _steps is not None
 """Whether it is C."""
 
 
@@ -68,6 +68,7 @@ def in_steps(
     It returns what `finish` makes of that, or of the exception that came instead, which `finish`
     raises again where it does not know better; a coroutine that `finish` returns is awaited in
     turn. If either of them returns NotImplemented, what `otherwise` gives is awaited instead.
-    `suspend` is called before the task is suspended for the first time, but it need not be.
+    `suspend` is called before the task is suspended for the first time, if not without that.
     """
-    return (_steps.in_steps if IN_C else in_python)(start, suspend, finish, otherwise)
+    make = in_python if _steps is None else _steps.in_steps
+    return make(start, suspend, finish, otherwise)
