@@ -20,6 +20,7 @@ from windsock.core import (
     Status,
 )
 from windsock.core.protocol import close_codes
+from windsock.core.protocol.checked import Checked
 from windsock.core.protocol.connection import Message
 from windsock.core.protocol.handshake import (
     Refusal,
@@ -293,7 +294,7 @@ class HostedConnection:
         self._max_message_size = config.max_message_size
 
     def accept(
-        self, subprotocol: str | None = None, headers: HeaderFields = (), *, now: float
+        self, subprotocol: Checked[str | None] = None, headers: HeaderFields = (), *, now: float
     ) -> None:
         """Open the WebSocket; raises as `ServerConnection.accept` does."""
         state = self._decide(Input.ACCEPT)
@@ -309,7 +310,12 @@ class HostedConnection:
         )
 
     def reject(
-        self, status: int = 403, headers: HeaderFields = (), body: bytes = b"", *, now: float
+        self,
+        status: Checked[int] = 403,
+        headers: HeaderFields = (),
+        body: Checked[bytes] = b"",
+        *,
+        now: float,
     ) -> None:
         """Answer the opening handshake with an HTTP response instead.
 
@@ -320,7 +326,12 @@ class HostedConnection:
         self._respond(Input.REJECT, status, headers, body)
 
     def respond(
-        self, status: int = 200, headers: HeaderFields = (), body: bytes = b"", *, now: float
+        self,
+        status: Checked[int] = 200,
+        headers: HeaderFields = (),
+        body: Checked[bytes] = b"",
+        *,
+        now: float,
     ) -> None:
         """Answer a plain HTTP request; raises as `ServerConnection.respond` does."""
         self._decide(Input.RESPOND)
@@ -331,7 +342,9 @@ class HostedConnection:
             raise self.disconnected()
         return transition(SERVER, self.state, command)
 
-    def _respond(self, cause: Input, status: int, headers: HeaderFields, body: bytes) -> None:
+    def _respond(
+        self, cause: Input, status: Checked[int], headers: HeaderFields, body: Checked[bytes]
+    ) -> None:
         fields = _encode(response_fields(status, headers, len(body)))
         # Who comes after the connection's own answer was late, not wrong.
         self._answered = cause not in {Input.BAD_REQUEST, Input.TIMEOUT}
@@ -380,7 +393,7 @@ class HostedConnection:
         self.backlog = self._handed_over = size + 1
         return event
 
-    def ping(self, payload: bytes | None, now: float) -> bytes:
+    def ping(self, payload: Checked[bytes | None], now: float) -> bytes:
         """Raises LocalProtocolError, or Disconnected where the WebSocket has ended."""
         if self.state is not State.OPEN:
             self._refuse_to_send(Input.PING)
@@ -389,11 +402,11 @@ class HostedConnection:
             "(capabilities.ping is False)"
         )
 
-    def awaits_pong(self, payload: bytes) -> bool:
+    def awaits_pong(self, payload: Checked[bytes]) -> bool:
         """Never: see `ping`."""
         return False
 
-    def close(self, code: int, reason: str, now: float) -> None:
+    def close(self, code: Checked[int], reason: Checked[str], now: float) -> None:
         """Begin the closing handshake; does nothing where the end has begun already.
 
         Before the decision it rejects with 403. Raises as `ServerConnection.close` does.
