@@ -91,7 +91,7 @@ coverage: $(VENV)/.dev-ready
 # The modules that are compiled, by the tests of what goes through them.
 compiled: $(WHEEL)/.ready
 	PYTHONPATH=$(abspath $(WHEEL)) $(BIN)/python -m pytest $(or $(ARGS),tests/core \
-	    tests/transports/asyncio tests/transports/trio tests/transports/threads)
+	    tests/transports/asyncio tests/transports/trio tests/transports/threads tests/transports/asgi)
 	$(if $(ARGS),,PYTHONPATH=$(abspath $(WHEEL)) $(BIN)/python -m pytest tests/behaviour \
 	    -k "(asyncio or trio or threads or memory) and not hypercorn")
 

@@ -168,11 +168,13 @@ def test_finish_may_choose_otherwise(in_steps: InSteps) -> None:
     assert log[-1] == ("otherwise", "subject", "argument")
 
 
-def test_a_coroutine_that_finish_returns_is_awaited(in_steps: InSteps) -> None:
-    async def last() -> Any:
-        return await Pause()
+async def last() -> Any:
+    return await Pause()
 
-    steps = way(in_steps, Log(), start=now(1), finish=lambda *_: last())
+
+@pytest.mark.parametrize("make", [last, Pause])
+def test_what_finish_returns_is_awaited(in_steps: InSteps, make: Callable[[], Any]) -> None:
+    steps = way(in_steps, Log(), start=now(1), finish=lambda *_: make())
     assert isinstance(steps.send(None), Pause)
     assert finished(steps, "d") == "d"
 

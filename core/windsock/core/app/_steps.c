@@ -52,6 +52,15 @@ steps_traverse(PyObject *object, visitproc visit, void *arg)
     return 0;
 }
 
+/* Whether it is a coroutine or the like; messages are what comes nearly always. */
+static int
+can_be_awaited(PyObject *found)
+{
+    if (found == Py_None || PyUnicode_Check(found) || PyBytes_Check(found))
+        return 0;
+    return PyType_GetSlot(Py_TYPE(found), Py_am_await) != NULL;
+}
+
 /* What yields, for what can be awaited; NULL and an exception for anything else. */
 static PyObject *
 iterator_of(PyObject *awaitable)
@@ -126,7 +135,7 @@ finish(Steps *self, PyObject *value, PyObject **result)
         Py_DECREF(found);
         return go_otherwise(self, result);
     }
-    if (found != NULL && Py_TYPE(found) == coroutine_type)
+    if (found != NULL && can_be_awaited(found))
         return go_on(self, found, result);
     *result = found;
     return found == NULL ? PYGEN_ERROR : PYGEN_RETURN;

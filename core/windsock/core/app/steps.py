@@ -6,7 +6,6 @@ A coroutine's frame costs more than what it does where that is little and is don
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from inspect import iscoroutine
 from typing import Any, Final, TypeVar
 
 from windsock.core.protocol.compiled import is_unwanted
@@ -40,7 +39,7 @@ def in_python(
             error = None  # it refers to this frame
         if found is NotImplemented:
             return await otherwise(subject, argument)
-        return await found if iscoroutine(found) else found
+        return await found if hasattr(found, "__await__") else found
 
     call.__qualname__ = otherwise.__qualname__
     return call
@@ -66,8 +65,8 @@ def in_steps(
     """A function of a subject and an argument whose coroutine awaits what `start` makes of them.
 
     It returns what `finish` makes of that, or of the exception that came instead, which `finish`
-    raises again where it does not know better; a coroutine that `finish` returns is awaited in
-    turn. If either of them returns NotImplemented, what `otherwise` gives is awaited instead.
+    raises again where it does not know better. What `finish` returns is awaited in turn, if it can
+    be. If either of them returns NotImplemented, what `otherwise` gives is awaited instead.
     `suspend` is called before the task is suspended for the first time, if not without that.
     """
     make = in_python if _steps is None else _steps.in_steps
