@@ -11,6 +11,7 @@ from windsock import _asyncio_threads
 from windsock.core import Capabilities, State
 from windsock.core.app.channel import Channel
 from windsock.core.protocol.connection import Connection
+from windsock.core.protocol.memory import keep_memory
 
 from ._flusher import Flusher
 
@@ -60,6 +61,7 @@ class AsyncioLink(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        keep_memory()  # asyncio reads into a new buffer of 256 KiB each time, uvloop does with TLS
         self._transport = cast(asyncio.Transport, transport)
         # Every byte that the kernel does not take at once pauses writing: the core does the
         # accounting, with its own high-water mark.

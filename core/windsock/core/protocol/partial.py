@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import codecs
-from functools import cache
 from typing import Any, Final
 
 from .accelerator import Payload, apply_mask
 from .compressed_lane import COMPRESSED_PIECE
 from .deflate import BoundedDeflate
 from .fast_lane import COMPRESSED, PLAIN, read_header
+from .memory import keep_memory
 from .payload import AHEAD
 from .pieces import Pieces
 
 # How much room is worth while: what is shorter is better received with what follows it.
 _ROOM: Final = 64 * 1024
 
-# From such a payload on, memory is kept: as much as twice this, in bytes.
+# From such a payload on, in bytes, memory is kept.
 _LARGE: Final = 16 * 1024
-_KEPT: Final = 8 * 1024 * 1024
 
 _new_decoder: Final = codecs.getincrementaldecoder("utf-8")
 
@@ -45,18 +44,6 @@ def start_partial(
     return PartialMessage(size, key, text=text, deflate=deflate), start
 
 
-@cache
-def _keep_memory() -> None:
-    """Have what is freed be kept for what is allocated next.
-
-    glibc maps what is large, and unmaps what is free at the end of its heap; what is large for it
-    is more than the largest block that it ever unmapped. Up to then every read, or every message,
-    costs a fault for each of its pages, which takes longer than to copy them. So one block is
-    mapped and unmapped here, untouched. Other allocators do not mind.
-    """
-    bytes(_KEPT)
-
-
 class PartialMessage:
     """The payload of one unfragmented frame, taken as it comes."""
 
@@ -66,7 +53,7 @@ class PartialMessage:
         self, size: int, key: bytes | None, *, text: bool, deflate: BoundedDeflate | None = None
     ) -> None:
         if size >= _LARGE:
-            _keep_memory()
+            keep_memory()
         self.remaining = size
         """How many bytes are still to come."""
         self._size = size
