@@ -108,8 +108,8 @@ sanitize: $(VENV)/.dev-ready
 	    --target "$$dir" . && \
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 PYTHONPATH="$$dir" $(BIN)/python -m pytest -p no:cacheprovider \
-	    tests/core/test_accelerator.py tests/core/app/test_steps.py tests/core/test_payload.py tests/core/test_large_messages.py \
-	    tests/core/test_frames.py tests/core/test_differential.py
+	    tests/core/test_accelerator.py tests/core/app/test_steps.py tests/core/test_payload.py \
+	    tests/core/test_large_messages.py tests/core/test_frames.py tests/core/test_differential.py
 
 conformance: $(VENV)/.dev-ready
 	$(BIN)/python -m tests.conformance $(ARGS)

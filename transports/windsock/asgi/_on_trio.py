@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import trio
 
 from windsock import _trio_threads
-from windsock.core import State
 from windsock.core.app.channel import Channel
 from windsock.core.app.link import SupportsServing
 
@@ -18,8 +17,6 @@ from ._link import AsgiLink
 from ._loop import EventLoop
 from ._scope import AsgiEvent, Receive, Send
 from ._watch import TICK, Watch
-
-_OPEN: Final = State.OPEN
 
 T = TypeVar("T")
 

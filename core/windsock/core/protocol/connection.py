@@ -395,14 +395,10 @@ class Connection(ABC):
     def _send_large(self, message: str | bytes) -> int:
         payload = message.encode() if isinstance(message, str) else message
         beginning, rest = payload[:_BEGINNING], memoryview(payload)[_BEGINNING:]
-        data = message_header(message, len(payload)) + beginning
-        if self.pending_output:
-            self._more_out.append(data)
-        else:
-            self._out = data
+        self._queue(message_header(message, len(payload)) + beginning)
         self._more_out.append(rest)
         self._large += 1
-        self.pending_output += len(data) + len(rest)
+        self.pending_output += len(rest)
         return self.backlog
 
     def ping(self, payload: Checked[bytes | None], now: float) -> bytes:
