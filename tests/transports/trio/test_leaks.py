@@ -13,7 +13,7 @@ import windsock.trio
 from tests.certificates import client_context, server_context
 from tests.transports.handlers import echo
 from tests.transports.wire import REQUEST
-from windsock.core import HandshakeError, WebSocket
+from windsock.core import Config, HandshakeError, WebSocket
 from windsock.trio._link import TrioLink
 
 from .running import dial, open_files, open_raw, read_all, reset, serving, url
@@ -145,3 +145,15 @@ async def test_a_connection_that_has_ended_needs_no_garbage_collector() -> None:
                     await trio.testing.wait_all_tasks_blocked(0.01)  # the last may be at its end
         finally:
             gc.enable()
+
+
+async def test_a_connection_that_a_deadline_has_ended_is_forgotten() -> None:
+    async with serving(handler, config=Config(open_timeout=0.05)) as server:
+        gc.collect()
+        others = len(links())
+        client = await dial(server)
+        async with client:
+            await read_all(client)
+        with trio.fail_after(10):
+            while len(links()) > others:
+                await trio.testing.wait_all_tasks_blocked(0.01)

@@ -79,14 +79,17 @@ class Attendant:
             self._sleeping_until = due
             self._sleep.deadline = due
 
+    def _handle_deadlines(self, now: float) -> None:
+        # Not in the loop itself, which would hold on to the last of these while it sleeps.
+        while self._deadlines and self._deadlines[0][0] <= now:
+            link = self._due_links.pop(heapq.heappop(self._deadlines)[1], None)
+            if link is not None:
+                link.handle_deadline(now)
+
     @trio.lowlevel.enable_ki_protection
     async def _time_loop(self) -> None:
         while True:
-            now = trio.current_time()
-            while self._deadlines and self._deadlines[0][0] <= now:
-                link = self._due_links.pop(heapq.heappop(self._deadlines)[1], None)
-                if link is not None:
-                    link.handle_deadline(now)
+            self._handle_deadlines(trio.current_time())
             due = self._deadlines[0][0] if self._deadlines else float("inf")
             self._sleeping_until = due
             with trio.CancelScope(deadline=due) as self._sleep:
