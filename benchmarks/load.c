@@ -46,6 +46,8 @@
 
 #define OPENING_AT_ONCE 64           /* below every server's listen backlog */
 #define READ_SIZE (256 * 1024)       /* bytes asked of one recv */
+#define TLS_READ_AHEAD (128 * 1024)  /* bytes of records that OpenSSL asks of one recv */
+#define TLS_HELD (64 * 1024)         /* bytes of records from which on they are sent first */
 #define READS_AT_ONCE 4              /* recvs of one connection before the others have their turn */
 #define HEAD_LIMIT 8192              /* bytes of the response to the handshake */
 #define OPENING_LIMIT 60000000000u   /* ns in which all connections must be open */
@@ -63,6 +65,9 @@ struct connection {
     bool flooding;
 #ifdef WITH_TLS
     SSL *tls;
+    /* Records that are made, so that several leave in one send. */
+    unsigned char *records;
+    size_t records_size, records_room, records_sent;
 #endif
     /* Output: frames of the ring, and a control frame that goes between two of them. */
     uint64_t credit;     /* frames it may still send */
@@ -109,6 +114,7 @@ static size_t request_size;
 static unsigned char read_buffer[READ_SIZE];
 #ifdef WITH_TLS
 static SSL_CTX *tls_context;
+static BIO_METHOD *collecting;
 #endif
 
 /* The figures. */
@@ -299,14 +305,51 @@ static ssize_t read_some(struct connection *c, void *buffer, size_t size) {
     return errno == EAGAIN || errno == EINTR ? -1 : 0;
 }
 
+#ifdef WITH_TLS
+static int collect_record(BIO *bio, const char *data, int size) {
+    struct connection *c = BIO_get_data(bio);
+    size_t needed = c->records_size + (size_t)size;
+    if (needed > c->records_room) {
+        c->records_room = needed < TLS_HELD / 16 ? TLS_HELD / 16 : 2 * needed;
+        c->records = realloc(c->records, c->records_room);
+        if (c->records == NULL) fail("out of memory");
+    }
+    memcpy(c->records + c->records_size, data, (size_t)size);
+    c->records_size = needed;
+    return size;
+}
+
+static long control_collecting(BIO *bio, int command, long number, void *pointer) {
+    (void)bio, (void)number, (void)pointer;
+    return command == BIO_CTRL_FLUSH;
+}
+#endif
+
+/* Send the records that wait; whether none is left. */
+static bool send_records(struct connection *c) {
+#ifdef WITH_TLS
+    while (c->records_sent < c->records_size) {
+        ssize_t put = send(c->fd, c->records + c->records_sent, c->records_size - c->records_sent,
+                           MSG_NOSIGNAL);
+        if (put < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+        if (put < 0) break; /* the next recv says why */
+        c->records_sent += (size_t)put;
+    }
+    c->records_size = c->records_sent = 0;
+#else
+    (void)c;
+#endif
+    return true;
+}
+
 static ssize_t write_some(struct connection *c, const void *buffer, size_t size) {
 #ifdef WITH_TLS
     if (c->tls != NULL) {
         ERR_clear_error();
-        int put = SSL_write(c->tls, buffer, size > 1 << 20 ? 1 << 20 : (int)size);
+        if (c->records_size >= TLS_HELD && !send_records(c)) return -1;
+        int put = SSL_write(c->tls, buffer, size > TLS_HELD ? TLS_HELD : (int)size);
         if (put > 0) return put;
-        int error = SSL_get_error(c->tls, put);
-        return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? -1 : 0;
+        return SSL_get_error(c->tls, put) == SSL_ERROR_WANT_READ ? -1 : 0;
     }
 #endif
     ssize_t put = send(c->fd, buffer, size, MSG_NOSIGNAL);
@@ -336,7 +379,7 @@ static void flush(struct connection *c) {
             continue;
         }
         if (c->credit == 0) {
-            watch(c, false);
+            watch(c, !send_records(c));
             return;
         }
         uint64_t run = frame_count - c->out_frame;
@@ -354,6 +397,7 @@ static void flush(struct connection *c) {
         if (c->out_frame == frame_count) c->out_frame = 0, c->out_position = 0;
         if (c->flooding) break; /* the quiet ones have their turn after each write */
     }
+    send_records(c);
     watch(c, true);
 }
 
@@ -396,6 +440,7 @@ static void open_more(void) {
 static void close_connection(struct connection *c) {
 #ifdef WITH_TLS
     if (c->tls != NULL) SSL_free(c->tls);
+    free(c->records);
 #endif
     close(c->fd);
     free(c->head);
@@ -441,7 +486,12 @@ static bool establish(struct connection *c) {
 #ifdef WITH_TLS
         if (options.tls) {
             c->tls = SSL_new(tls_context);
-            if (c->tls == NULL || !SSL_set_fd(c->tls, c->fd)) fail("TLS: no connection");
+            BIO *records = BIO_new(collecting);
+            if (c->tls == NULL || records == NULL || !SSL_set_rfd(c->tls, c->fd))
+                fail("TLS: no connection");
+            BIO_set_data(records, c);
+            BIO_set_init(records, 1);
+            SSL_set0_wbio(c->tls, records);
             SSL_set_connect_state(c->tls);
             c->state = TLS_HANDSHAKE;
         }
@@ -451,13 +501,10 @@ static bool establish(struct connection *c) {
     if (c->state == TLS_HANDSHAKE) {
         ERR_clear_error();
         int done = SSL_do_handshake(c->tls);
-        if (done != 1) {
-            int error = SSL_get_error(c->tls, done);
-            if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
-                fail("TLS handshake: %s", ERR_reason_error_string(ERR_peek_error()));
-            watch(c, error == SSL_ERROR_WANT_WRITE);
-            return false;
-        }
+        if (done != 1 && SSL_get_error(c->tls, done) != SSL_ERROR_WANT_READ)
+            fail("TLS handshake: %s", ERR_reason_error_string(ERR_peek_error()));
+        watch(c, !send_records(c));
+        if (done != 1) return false;
         c->state = REQUESTING;
     }
 #endif
@@ -469,7 +516,7 @@ static bool establish(struct connection *c) {
             return false;
         }
         c->request_position += (size_t)put;
-        if (c->request_position == request_size) watch(c, false);
+        if (c->request_position == request_size) watch(c, !send_records(c));
     }
     return true;
 }
@@ -644,7 +691,7 @@ static void on_ready(struct connection *c, uint32_t events) {
             else
                 take_frames(c, data, size);
 #ifdef WITH_TLS
-            if (c->tls != NULL && SSL_pending(c->tls)) {
+            if (c->tls != NULL && SSL_has_pending(c->tls)) {
                 reads++; /* epoll does not see what OpenSSL holds */
                 continue;
             }
@@ -827,6 +874,12 @@ int main(int count, char **arguments) {
         if (tls_context == NULL) fail("TLS: no context");
         SSL_CTX_set_mode(tls_context,
                          SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        collecting = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "collecting");
+        if (collecting == NULL || !BIO_meth_set_write(collecting, collect_record) ||
+            !BIO_meth_set_ctrl(collecting, control_collecting))
+            fail("TLS: no way to collect records");
+        SSL_CTX_set_read_ahead(tls_context, 1);
+        SSL_CTX_set_default_read_buffer_len(tls_context, TLS_READ_AHEAD);
     }
 #else
     if (options.tls) fail("built without TLS");
