@@ -107,6 +107,10 @@ class CompilingBuildHook(BuildHookInterface[Any]):
                 group_name=GROUP,
                 target_dir=str(BUILD / "mypyc"),
             )
+        if sys.platform != "win32":
+            for extension in extensions:
+                # Calls within the library need not go through a table that others could change.
+                extension.extra_compile_args.append("-fvisibility=hidden")
         _include(_build(extensions), build_data)
         build_data["pure_python"] = False
         build_data["tag"] = str(_tag())
