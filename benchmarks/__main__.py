@@ -82,9 +82,11 @@ def _parser() -> argparse.ArgumentParser:
         help="measure your own server, too: a command with {port} that echoes on 127.0.0.1",
     )  # fmt: skip
     parser.add_argument("--path", default="/", help="where your own server takes WebSockets")
-    parser.add_argument("--rounds", type=_positive_int, help="how often each is run (default: 3)")
     parser.add_argument(
-        "--seconds", type=_positive, help="of each measurement (default: 2; warm-up not counted)"
+        "--rounds", type=_positive_int, help="how often each is measured (default: 5)"
+    )
+    parser.add_argument(
+        "--seconds", type=_positive, help="of each measurement (default: 1; warm-up not counted)"
     )
     parser.add_argument(
         "--quick", action="store_true",
@@ -122,9 +124,9 @@ def _run(options: argparse.Namespace, words: Sequence[str]) -> int:
     plan = Plan(
         candidates=candidates,
         scenarios=_scenarios(options, load, skipped),
-        rounds=options.rounds or (1 if options.quick else 3),
-        seconds=options.seconds or (0.8 if options.quick else 2),
-        warmup=0.2 if options.quick else 0.5,
+        rounds=options.rounds or (1 if options.quick else 5),
+        seconds=options.seconds or (0.8 if options.quick else 1),
+        warmup=0.2 if options.quick else 0.3,
         cores=cores,
     )
     done = results.Run(

@@ -1,4 +1,4 @@
-"""Runs servers and scenarios alternately, each measurement with a fresh server process."""
+"""Runs servers alternately in one scenario after the other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -70,46 +70,77 @@ class Plan:
     """Seconds before each measurement that do not count."""
     cores: Cores
 
-    def pairs(self, number: int) -> list[tuple[Scenario, Candidate]]:
-        """What round `number` (from 0) measures; every other round goes backwards."""
-        found = [
-            (scenario, candidate)
-            for scenario in self.scenarios
-            if scenario.max_rounds is None or number < scenario.max_rounds
-            for candidate in self.candidates
-            if can_take_part(candidate.features, scenario)
-        ]
-        return found[::-1] if number % 2 else found
+    def taking_part(self, scenario: Scenario) -> list[Candidate]:
+        """Who is measured in that scenario."""
+        return [it for it in self.candidates if can_take_part(it.features, scenario)]
+
+    def rounds_of(self, scenario: Scenario) -> int:
+        """How often each of them is."""
+        return min(self.rounds, scenario.max_rounds or self.rounds)
 
 
 Report = Callable[[str], None]
 
 
 def run(plan: Plan, load: LoadGenerator, report: Report) -> list[Result]:
-    """Measure all of it; what fails is noted in its result, and the run goes on."""
-    results: dict[tuple[str, str], Result] = {}
-    total = sum(len(plan.pairs(number)) for number in range(plan.rounds))
-    done = 0
+    """Measure all of it; what fails is noted in its result, and the run goes on.
+
+    The servers of a scenario live as long as it does, each idle while another is measured, so that
+    the rounds of all of them come close to one another: a machine has its moods.
+    """
+    counts = [plan.rounds_of(it) * len(plan.taking_part(it)) for it in plan.scenarios]
+    progress = Progress(report, sum(counts))
+    results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
         bench = Bench(plan, load, Path(name))
-        for scenario, candidate in plan.pairs(0):  # the order of the tables
-            results[scenario.name, candidate.name] = Result(
-                candidate.name, scenario.name, scenario.kind.value, scenario.kind.higher_is_better
-            )
-        for number in range(plan.rounds):
-            for scenario, candidate in plan.pairs(number):
-                done += 1
-                result = results[scenario.name, candidate.name]
-                line = f"[{done}/{total}] {scenario.name:<18} {candidate.name:<28}"
-                try:
-                    measurement = bench.measure(candidate, scenario)
-                except (LoadError, ServerError) as error:
-                    result.error = str(error)
-                    report(f"{line} failed: {error}")
-                else:
-                    result.measurements.append(measurement)
-                    report(f"{line} {measurement.value:>12,.1f} {scenario.kind.value}")
-    return list(results.values())
+        for scenario in plan.scenarios:
+            with ExitStack() as stack:
+                entrants = [bench.enter(stack, it, scenario) for it in plan.taking_part(scenario)]
+                for number in range(plan.rounds_of(scenario)):
+                    for entrant in entrants[::-1] if number % 2 else entrants:
+                        entrant.take_turn()
+                        progress.show(entrant.result)
+            results += [entrant.result for entrant in entrants]
+    return results
+
+
+class Progress:
+    """Says what has been measured, and how much there is to come."""
+
+    def __init__(self, report: Report, total: int) -> None:
+        self._report = report
+        self._total = total
+        self._done = 0
+
+    def show(self, result: Result) -> None:
+        """One more has had its turn."""
+        self._done += 1
+        line = f"[{self._done}/{self._total}] {result.scenario:<18} {result.server:<28}"
+        if result.error:
+            self._report(f"{line} failed: {result.error}")
+        else:
+            value = result.measurements[-1].value
+            self._report(f"{line} {value:>12,.1f} {result.unit}")
+
+
+class Entrant:
+    """A server in a scenario, with what was found."""
+
+    def __init__(
+        self, candidate: Candidate, scenario: Scenario, measure: Callable[[], Measurement]
+    ) -> None:
+        kind = scenario.kind
+        self.measure = measure
+        self.result = Result(candidate.name, scenario.name, kind.value, kind.higher_is_better)
+
+    def take_turn(self) -> None:
+        """Measure it, unless it has failed."""
+        if self.result.error:
+            return
+        try:
+            self.result.measurements.append(self.measure())
+        except (LoadError, ServerError) as error:
+            self.result.error = str(error)
 
 
 class Bench:
@@ -124,22 +155,45 @@ class Bench:
         documents = payloads.documents(1024)
         payloads.write(self._payloads, [payloads.compress(text) for text in documents])
 
+    def enter(self, stack: ExitStack, candidate: Candidate, scenario: Scenario) -> Entrant:
+        """Have a server take part in a scenario; it lives until the stack is left."""
+        entrant = Entrant(candidate, scenario, lambda: self.measure(candidate, scenario))
+        if scenario.kind is Kind.MEMORY:
+            return entrant  # what a server has used once it does not ask for again
+        try:
+            server = stack.enter_context(self._serving(candidate, scenario))
+        except ServerError as error:
+            entrant.result.error = str(error)
+        else:
+            entrant.measure = lambda: self._measure(candidate, scenario, server)
+        return entrant
+
     def measure(self, candidate: Candidate, scenario: Scenario) -> Measurement:
-        """One round of one server in one scenario.
+        """A fresh server in a scenario.
 
         Raises:
             ServerError, LoadError: it did not work.
         """
+        with self._serving(candidate, scenario) as server:
+            return self._measure(candidate, scenario, server)
+
+    def _serving(
+        self, candidate: Candidate, scenario: Scenario
+    ) -> AbstractContextManager[ServerProcess]:
         port = free_port()
         command = candidate.command(port, scenario, self._directory)
-        with serving(command, port, core=self._plan.cores.server) as server:
-            try:
-                return self._measure(candidate, scenario, server)
-            except LoadError as error:
-                words = server.last_words()
-                raise LoadError(f"{error}; the server said: {words}" if words else error) from None
+        return serving(command, port, core=self._plan.cores.server)
 
     def _measure(
+        self, candidate: Candidate, scenario: Scenario, server: ServerProcess
+    ) -> Measurement:
+        try:
+            return self._measure_kind(candidate, scenario, server)
+        except LoadError as error:
+            words = server.last_words()
+            raise LoadError(f"{error}; the server said: {words}" if words else error) from None
+
+    def _measure_kind(
         self, candidate: Candidate, scenario: Scenario, server: ServerProcess
     ) -> Measurement:
         arguments = {**self._arguments(scenario, server), "path": candidate.path}
