@@ -19,14 +19,25 @@ try:
 except ImportError:  # the tests that need it say so
     compiled = None  # type: ignore[assignment]  # which has no such type
 
-InSteps = Callable[..., Callable[[Any, Any], Coroutine[Any, Any, Any]]]
+InSteps = Callable[..., Callable[..., Any]]
+
+
+def in_c(*functions: Any, least: int = 1) -> Any:
+    """As `in_steps`, in C."""
+    return compiled.in_steps(*(*functions, least))
+
+
+def in_pure_python(*functions: Any, least: int = 1) -> Any:
+    """As `in_steps`, in Python."""
+    return in_python(*(*functions, least))
+
 
 needs_c = pytest.mark.skipif(compiled is None, reason="the steps in C are not built here")
 
 
 @pytest.fixture(params=["python", pytest.param("c", marks=needs_c)])
 def in_steps(request: pytest.FixtureRequest) -> InSteps:
-    return in_python if request.param == "python" else compiled.in_steps
+    return in_pure_python if request.param == "python" else in_c
 
 
 class Pause:
@@ -83,6 +94,11 @@ def now(value: Any) -> Callable[[Any, Any], Awaitable[Any]]:
         return value
 
     return lambda _, __: at_once()
+
+
+def refuse(*_: Any) -> Any:
+    """A step that is for another."""
+    return NotImplemented
 
 
 def test_the_first_is_awaited_and_its_value_made_into_the_result(in_steps: InSteps) -> None:
@@ -148,13 +164,13 @@ def test_suspend_is_called_once(in_steps: InSteps) -> None:
 @needs_c
 def test_in_c_suspend_is_not_called_where_nothing_suspends() -> None:
     log = Log()
-    assert finished(way(compiled.in_steps, log, start=now(1))) == "made of 1"
+    assert finished(way(in_c, log, start=now(1))) == "made of 1"
     assert log == [("finish", "subject", "argument", 1, None)]
 
 
 def test_start_may_choose_otherwise(in_steps: InSteps) -> None:
     log = Log()
-    steps = way(in_steps, log, start=lambda _, __: NotImplemented)
+    steps = way(in_steps, log, start=refuse)
     assert isinstance(steps.send(None), Pause)
     assert finished(steps, "b") == "b"
     assert log == [("otherwise", "subject", "argument")]
@@ -162,7 +178,7 @@ def test_start_may_choose_otherwise(in_steps: InSteps) -> None:
 
 def test_finish_may_choose_otherwise(in_steps: InSteps) -> None:
     log = Log()
-    steps = way(in_steps, log, start=now(1), finish=lambda *_: NotImplemented)
+    steps = way(in_steps, log, start=now(1), finish=refuse)
     assert isinstance(steps.send(None), Pause)
     assert finished(steps, "c") == "c"
     assert log[-1] == ("otherwise", "subject", "argument")
@@ -198,8 +214,8 @@ async def failing(*_: Any) -> Any:
     "functions",
     [
         {"start": raising},
-        {"start": lambda _, __: NotImplemented, "otherwise": raising},
-        {"start": lambda _, __: NotImplemented, "otherwise": failing},
+        {"start": refuse, "otherwise": raising},
+        {"start": refuse, "otherwise": failing},
         {"start": now(1), "finish": raising},
         {"start": now(1), "finish": lambda *_: failing()},
         {"start": lambda _, __: failing()},
@@ -234,17 +250,113 @@ def test_what_cannot_be_awaited(in_steps: InSteps, nothing: Any) -> None:
         steps.send(None)
 
 
-def test_wrong_arguments(in_steps: InSteps) -> None:
-    log = Log()
-    make = in_steps(log.start, log.suspend, log.finish, log.otherwise)
-    with pytest.raises(TypeError):
-        make("subject")  # type: ignore[call-arg]  # that is the test
-    with pytest.raises(TypeError):
-        in_steps(log.start)
-    steps = make("subject", "argument")
+def test_a_value_before_the_first_step(in_steps: InSteps) -> None:
+    steps = way(in_steps, Log())
     with pytest.raises(TypeError, match="can't send non-None value to a just-started coroutine"):
         steps.send(1)
     steps.close()
+
+
+# Arguments
+
+
+def test_none_stands_for_an_argument_that_is_not_given(in_steps: InSteps) -> None:
+    log = Log()
+    steps = in_steps(log.start, log.suspend, log.finish, log.otherwise)("subject")
+    steps.send(None)
+    assert finished(steps, 5) == "made of 5"
+    assert log == [
+        ("start", "subject", None),
+        ("suspend", "subject", None),
+        "awaited",
+        ("finish", "subject", None, 5, None),
+    ]
+
+
+async def only(subject: Any) -> Any:
+    """Takes no argument."""
+    return f"otherwise with {subject} only"
+
+
+def test_otherwise_is_called_without_it_too(in_steps: InSteps) -> None:
+    log = Log()
+    make = in_steps(refuse, log.suspend, log.finish, only)
+    assert finished(make("subject")) == "otherwise with subject only"
+
+
+async def any_way(*arguments: Any, **named: Any) -> Any:
+    """Takes everything."""
+    return arguments, named
+
+
+@pytest.mark.parametrize("arguments", [(), (1,), (1, 2, 3)])
+def test_too_few_and_too_many_are_for_otherwise(
+    in_steps: InSteps, arguments: tuple[int, ...]
+) -> None:
+    log = Log()
+    make = in_steps(log.start, log.suspend, log.finish, any_way, least=2)
+    assert finished(make(*arguments)) == (arguments, {})
+    assert log == []
+
+
+def test_named_ones_are_for_otherwise(in_steps: InSteps) -> None:
+    log = Log()
+    make = in_steps(log.start, log.suspend, log.finish, any_way)
+    assert finished(make(1, argument=2)) == ((1,), {"argument": 2})
+    assert log == []
+
+
+def test_otherwise_says_what_is_wrong_with_them(in_steps: InSteps) -> None:
+    log = Log()
+    make = in_steps(log.start, log.suspend, log.finish, log.otherwise, least=2)
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'argument'"):
+        make("subject")
+    with pytest.raises(TypeError):
+        in_steps(log.start)
+
+
+def test_as_a_method(in_steps: InSteps) -> None:
+    log = Log()
+
+    class Subject:
+        method = in_steps(log.start, None, log.finish, any_way)
+        __anext__ = in_steps(now("next"), None, log.finish, any_way)
+
+    async def iterating(subject: Any) -> Any:
+        return await anext(subject)
+
+    subject = Subject()
+    for bound in (subject.method, getattr(subject, "method")):  # noqa: B009  # another opcode
+        steps = bound("argument")
+        steps.send(None)
+        assert finished(steps, 5) == "made of 5"
+        assert log[0] == ("start", subject, "argument")
+        log.clear()
+    assert finished(Subject.method(subject, named=1)) == ((subject,), {"named": 1})
+    assert finished(iterating(subject)) == "made of next"
+
+
+def test_it_is_described_as_what_it_is_otherwise(in_steps: InSteps) -> None:
+    log = Log()
+
+    class Subject:
+        method = in_steps(log.start, None, log.finish, any_way)
+
+    assert inspect.signature(Subject.method) == inspect.signature(any_way)
+    assert inspect.signature(Subject().method).parameters.keys() == {"arguments", "named"}
+    assert Subject.method.__name__ == "any_way"
+    assert Subject.method.__qualname__ == "any_way"
+    assert Subject.method.__doc__ == inspect.getdoc(any_way)
+
+
+def test_suspend_may_be_left_out(in_steps: InSteps) -> None:
+    log = Log()
+    steps = in_steps(log.start, None, log.finish, log.otherwise)("subject")
+    assert isinstance(steps.send(None), Pause)
+    assert finished(steps, 5) == "made of 5"
+
+
+# Errors thrown into it
 
 
 def test_an_error_is_thrown_into_what_is_awaited(in_steps: InSteps) -> None:
@@ -411,6 +523,15 @@ def test_nothing_is_kept(in_steps: InSteps, resumed: bool) -> None:
     gc.collect()  # an error refers to the frame of who raises it again
     assert gone() is None
     del steps
+
+
+def test_a_function_is_not_kept(in_steps: InSteps) -> None:
+    subject: Any = type("Subject", (), {})
+    subject.method = in_steps(now(subject), None, now(subject), any_way)
+    gone = weakref.ref(subject)
+    del subject
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_cycle_is_collected(in_steps: InSteps) -> None:

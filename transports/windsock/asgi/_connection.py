@@ -145,7 +145,10 @@ class HostedConnection:
         """
         if self.state is not _OPEN or self._input or self._events:
             return None
-        if not isinstance(event, dict) or event["type"] != "websocket.receive":
+        if not isinstance(event, dict):
+            return None
+        kind = event["type"]
+        if not isinstance(kind, str) or kind != "websocket.receive":
             return None
         text = event.get("text")
         if text is None:

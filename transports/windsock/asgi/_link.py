@@ -14,6 +14,7 @@ import anyio.lowlevel
 from windsock.core import Disconnected, State
 from windsock.core.app.channel import Channel
 from windsock.core.app.link import SupportsServing
+from windsock.core.app.messages import Messages
 from windsock.core.app.session import going_away
 from windsock.core.app.steps import in_steps
 from windsock.core.protocol.connection import Message
@@ -184,28 +185,8 @@ class AsgiLink(ABC):
 
     # What nearly always happens
 
-    def read(self, *otherwise: Any) -> Awaitable[Any]:
-        """The next event of the host's: a message is returned, all else goes to the channel.
-
-        Args:
-            otherwise: a coroutine function and its arguments, to be awaited instead where something
-                must come first, because somebody reads already, or there is a message in the inbox,
-                or output, or no open WebSocket; and after what was no message. Without it such is
-                for the caller to know, and None stands for what was no message.
-        """
-        return _reading(self, otherwise)
-
-    def begin_read(self, otherwise: tuple[Any, ...]) -> Any:
-        """The first step of `read`."""
-        if otherwise:
-            connection = self._connection
-            if (
-                self.reading
-                or connection.state is not _OPEN
-                or connection.backlog
-                or self._channel.inbox
-            ):
-                return NotImplemented
+    def begin_read(self) -> Any:
+        """What to await for the next event of the host's; `end_read` is to follow."""
         try:
             event = self._next_event()
         except Exception as error:  # by a host whose `receive` is no coroutine function
@@ -213,10 +194,24 @@ class AsgiLink(ABC):
         self.reading = True
         return event
 
-    def end_read(
-        self, _: tuple[Any, ...], event: AsgiEvent | None, error: BaseException | None
-    ) -> Any:
-        """The second step."""
+    def begin_read_for_user(self) -> Any:
+        """As `begin_read`; NotImplemented where something must come first.
+
+        That is, somebody reads already, or there is a message in the inbox, or output, or no open
+        WebSocket.
+        """
+        connection = self._connection
+        if (
+            self.reading
+            or connection.state is not _OPEN
+            or connection.backlog
+            or self._channel.inbox
+        ):
+            return NotImplemented
+        return self.begin_read()
+
+    def end_read(self, event: AsgiEvent | None, error: BaseException | None) -> Any:
+        """The message that was read; NotImplemented where it was none, and the channel has it."""
         if (
             event is None
             or error is not None
@@ -257,28 +252,23 @@ class AsgiLink(ABC):
         self._connection.handle_deadline(self.now())
         self._channel.pump()
 
-    def send(self, message: Message) -> Awaitable[None]:
-        """Send a message, past the output if that is empty; raises as `WebSocket.send`."""
-        return self._send_checked(message) if self.checkpoints else _sending(self, message)
-
-    async def _send_checked(self, message: Message) -> None:
-        await self._loop.checkpoint()
-        await _sending(self, message)
-
     def begin_send(self, message: Message) -> Any:
-        """The first step of `send`."""
+        """What to await to send a message past the output; `end_send` is to follow.
+
+        NotImplemented where something must come first. Raises as `WebSocket.send`.
+        """
         connection = self._connection
         if connection.backlog or self._refusal is not None:
             return NotImplemented
         event = connection.hand_over(message)
         self._sending = True
         try:
-            return self._send(event)
+            return self._put(event)
         except Exception as error:  # by a host whose `send` is no coroutine function
             return _raising(error)
 
-    def end_send(self, _: object, __: object, error: BaseException | None) -> Any:
-        """The second step."""
+    def end_send(self, error: BaseException | None) -> Any:
+        """The host has the message, or refuses it: None, or what is to be awaited besides."""
         self._connection.output_sent()
         self._sending = False
         if self._news is not None or self._connection.backlog:
@@ -295,8 +285,13 @@ class AsgiLink(ABC):
 
     async def send_behind(self, message: Message) -> None:
         """Send a message after what waits already."""
+        await self.checkpoint()
         self._connection.send(message)
         await self.drain()
+
+    def read(self) -> Awaitable[Any]:
+        """The next event of the host's: a message is returned, all else goes to the channel."""
+        return cast("Awaitable[Any]", _reading(self))
 
     # Waiting for one another
 
@@ -316,6 +311,10 @@ class AsgiLink(ABC):
             self._news = None
 
     # Reading
+
+    @abstractmethod
+    def _put(self, event: AsgiEvent) -> Awaitable[None]:
+        """What gives the host an event, unless the task has been cancelled already."""
 
     @abstractmethod
     async def _read_until(self, deadline: float) -> Any:
@@ -456,30 +455,67 @@ class AsgiLink(ABC):
                 await self._flush()
 
 
-async def _nothing() -> None:
-    pass
-
-
-def _note_reader(link: AsgiLink, _: tuple[Any, ...]) -> None:
-    link.note_reader()
-
-
-def _note_nothing(_: AsgiLink, __: Message) -> None:
-    pass
-
-
 async def _raising(error: Exception) -> Any:
     raise error
 
 
-def _read_otherwise(_: AsgiLink, otherwise: tuple[Any, ...]) -> Awaitable[Any]:
-    if not otherwise:
-        return _nothing()
-    function, *arguments = otherwise
-    return cast("Awaitable[Any]", function(*arguments))
+async def _nothing(_: AsgiLink) -> None:
+    pass
 
 
-_reading: Final = in_steps(AsgiLink.begin_read, _note_reader, AsgiLink.end_read, _read_otherwise)
-_sending: Final = in_steps(
-    AsgiLink.begin_send, _note_nothing, AsgiLink.end_send, AsgiLink.send_behind
-)
+def _begin(link: AsgiLink, _: object) -> Any:
+    return link.begin_read()
+
+
+def _note(link: AsgiLink, _: object) -> None:
+    link.note_reader()
+
+
+def _end(link: AsgiLink, _: object, event: AsgiEvent | None, error: BaseException | None) -> Any:
+    return link.end_read(event, error)
+
+
+_reading: Final = in_steps(_begin, _note, _end, _nothing)
+
+# The steps of the user's own reading and sending.
+
+
+def begin_receive(ws: Messages, _: object) -> Any:
+    """What `receive` awaits."""
+    if ws._receive_type is not None:  # pyright: ignore[reportPrivateUsage]  # ours
+        return NotImplemented
+    return link_of(ws).begin_read_for_user()
+
+
+def note_receiver(ws: Messages, _: object) -> None:
+    """The host has no message yet."""
+    link_of(ws).note_reader()
+
+
+def end_receive(
+    ws: Messages, _: object, event: AsgiEvent | None, error: BaseException | None
+) -> Any:
+    """What `receive` returns."""
+    return link_of(ws).end_read(event, error)
+
+
+def begin_send(ws: Messages, data: Any) -> Any:
+    """What `send` awaits."""
+    if ws._send_type is not None:  # pyright: ignore[reportPrivateUsage]  # ours
+        return NotImplemented
+    return link_of(ws).begin_send(data)
+
+
+def begin_send_untyped(ws: Messages, data: Any) -> Any:
+    """What `_send` awaits."""
+    return link_of(ws).begin_send(data)
+
+
+def end_send(ws: Messages, _: object, __: object, error: BaseException | None) -> Any:
+    """What `send` returns."""
+    return link_of(ws).end_send(error)
+
+
+def link_of(ws: Messages) -> AsgiLink:
+    """Its transport."""
+    return cast(AsgiLink, ws._link)  # pyright: ignore[reportPrivateUsage]  # ours

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
@@ -19,6 +20,13 @@ from ._scope import AsgiEvent, Receive, Send
 from ._watch import TICK, Watch
 
 T = TypeVar("T")
+
+
+_current_task: Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any] | None]
+if sys.version_info >= (3, 12):
+    _current_task = asyncio.current_task
+else:  # where that is in Python, and slow
+    _current_task = asyncio.tasks._current_tasks.get  # type: ignore[attr-defined]  # it is private
 
 
 async def _nothing() -> None:
@@ -103,8 +111,11 @@ class AsyncioLink(AsgiLink):
         self._reader = None
         return self._receive()
 
+    def _put(self, event: AsgiEvent) -> Awaitable[None]:
+        return self._send(event)
+
     def note_reader(self) -> None:
-        task = self._reader = asyncio.current_task(self._asyncio)
+        task = self._reader = _current_task(self._asyncio)
         assert task is not None
         self._cancelling = task.cancelling()
 

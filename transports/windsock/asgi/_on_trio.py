@@ -88,6 +88,10 @@ class TrioLink(AsgiLink):
             return await self._receive()
         return None
 
+    async def _put(self, event: AsgiEvent) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        await self._send(event)
+
     def note_reader(self) -> None:
         pass  # its scope is known
 

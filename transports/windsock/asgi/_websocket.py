@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from windsock.core import WebSocket
-from windsock.core.app.messages import UNSET
+from windsock.core.app.steps import in_steps
 from windsock.core.protocol.connection import Message
 
-from ._link import AsgiLink
+from . import _link as link
 
 
 class HostedWebSocket(WebSocket):
@@ -20,22 +20,17 @@ class HostedWebSocket(WebSocket):
 
     __slots__ = ()
 
-    _link: AsgiLink
+    _READING = (link.begin_receive, link.note_receiver, link.end_receive)
 
-    # These return the link's coroutines, since one inside the other is resumed with it each time.
+    __anext__ = in_steps(*_READING, WebSocket.__anext__)
+    receive = in_steps(*_READING, WebSocket.receive)
 
-    def __anext__(self) -> Any:
-        if self._receive_type is None:
-            return self._link.read(WebSocket.__anext__, self)
-        return super().__anext__()
+    async def _send_behind(self, data: Message) -> None:
+        await link.link_of(self).send_behind(data)
 
-    def receive(self, default: Any = UNSET) -> Any:
-        if self._receive_type is None:
-            return self._link.read(WebSocket.receive, self, default)
-        return super().receive(default)
+    _send = in_steps(link.begin_send_untyped, None, link.end_send, _send_behind, least=2)
 
-    def send(self, data: Any) -> Any:
-        return self._link.send(data) if self._send_type is None else super().send(data)
+    async def _send_otherwise(self, data: Any) -> None:
+        await (self._send_behind(data) if self._send_type is None else super().send(data))
 
-    def _send(self, data: Message) -> Any:
-        return self._link.send(data)
+    send = in_steps(link.begin_send, None, link.end_send, _send_otherwise, least=2)

@@ -5,6 +5,16 @@
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
+#include <structmember.h>
+
+/* What is in the stable ABI from 3.12 on, and the same in 3.11. */
+typedef PyObject *(*Vectorcall)(PyObject *, PyObject *const *, size_t, PyObject *);
+PyAPI_FUNC(PyObject *) PyObject_Vectorcall(PyObject *, PyObject *const *, size_t, PyObject *);
+PyAPI_FUNC(PyObject *) PyVectorcall_Call(PyObject *, PyObject *, PyObject *);
+#ifndef Py_TPFLAGS_HAVE_VECTORCALL
+#define Py_TPFLAGS_HAVE_VECTORCALL (1UL << 11)
+#endif
+#define ARGUMENTS_OFFSET ((size_t)1 << (8 * sizeof(size_t) - 1))
 
 typedef enum {
     CREATED,
@@ -13,19 +23,31 @@ typedef enum {
     ENDED,
 } Phase;
 
+/* What `in_steps` gives: a function, and a method where a class has it. */
 typedef struct {
     PyObject_HEAD
-    PyObject *way; /* start, suspend, finish, otherwise */
-    PyObject *subject, *argument;
+    PyObject *start, *suspend, *finish, *otherwise;
+    Py_ssize_t least; /* arguments */
+    Vectorcall call;
+} Way;
+
+#define MOST 2 /* arguments: subject, argument */
+
+typedef struct {
+    PyObject_HEAD
+    Way *way;
+    PyObject *subject, *argument; /* which may be NULL */
     PyObject *awaited;
     Phase phase;
     int running, suspended;
 } Steps;
 
-enum { START, SUSPEND, FINISH, OTHERWISE, STEPS };
+/* Memory of steps that are gone, for the next: one is made for every message. */
+static Steps *spare[8];
+static int spare_count;
 
-static PyTypeObject *steps_type, *coroutine_type;
-static PyObject *str_await, *str_throw;
+static PyTypeObject *way_type, *steps_type, *coroutine_type;
+static PyObject *method_type, *str_await, *str_throw;
 
 static int
 steps_clear(PyObject *object)
@@ -103,12 +125,27 @@ go_on(Steps *self, PyObject *awaitable, PyObject **result)
     return self->awaited == NULL ? PYGEN_ERROR : PyIter_Send(self->awaited, Py_None, result);
 }
 
+/* Call `function` of the subject, the argument, None standing for one that was not given, and what
+ * follows. */
+static PyObject *
+call_step(Steps *self, PyObject *function, PyObject *value, PyObject *error)
+{
+    PyObject *arguments[1 + MOST + 2] = {
+        NULL, self->subject, self->argument == NULL ? Py_None : self->argument, value, error};
+    size_t count = value == NULL ? MOST : MOST + 2;
+
+    return PyObject_Vectorcall(function, arguments + 1, count | ARGUMENTS_OFFSET, NULL);
+}
+
 static PySendResult
 go_otherwise(Steps *self, PyObject **result)
 {
+    PyObject *arguments[] = {NULL, self->subject, self->argument};
+    size_t count = self->argument == NULL ? 1 : 2;
+
     return go_on(self,
-                 PyObject_CallFunctionObjArgs(PyTuple_GetItem(self->way, OTHERWISE),
-                                              self->subject, self->argument, NULL),
+                 PyObject_Vectorcall(self->way->otherwise, arguments + 1, count | ARGUMENTS_OFFSET,
+                                     NULL),
                  result);
 }
 
@@ -117,9 +154,8 @@ static PyObject *
 call_finish(Steps *self, PyObject *value)
 {
     PyObject *error = value == NULL ? take_exception() : NULL;
-    PyObject *found = PyObject_CallFunctionObjArgs(
-        PyTuple_GetItem(self->way, FINISH), self->subject, self->argument,
-        value == NULL ? Py_None : value, error == NULL ? Py_None : error, NULL);
+    PyObject *found = call_step(self, self->way->finish, value == NULL ? Py_None : value,
+                                error == NULL ? Py_None : error);
 
     Py_XDECREF(value);
     Py_XDECREF(error);
@@ -144,8 +180,7 @@ finish(Steps *self, PyObject *value, PyObject **result)
 static PySendResult
 begin(Steps *self, PyObject **result)
 {
-    PyObject *first = PyObject_CallFunctionObjArgs(PyTuple_GetItem(self->way, START),
-                                                   self->subject, self->argument, NULL);
+    PyObject *first = call_step(self, self->way->start, NULL, NULL);
 
     *result = NULL;
     if (first == Py_NotImplemented) {
@@ -165,8 +200,7 @@ begin(Steps *self, PyObject **result)
 static void
 tell_suspended(Steps *self)
 {
-    PyObject *none = PyObject_CallFunctionObjArgs(PyTuple_GetItem(self->way, SUSPEND),
-                                                  self->subject, self->argument, NULL);
+    PyObject *none = call_step(self, self->way->suspend, NULL, NULL);
 
     if (none == NULL) /* there is no place for it to go to */
         PyErr_WriteUnraisable(self->subject);
@@ -182,7 +216,7 @@ take(Steps *self, PySendResult outcome, PyObject **result)
             Py_CLEAR(self->awaited);
             outcome = finish(self, *result, result);
         }
-        else if (!self->suspended) {
+        else if (!self->suspended && self->way->suspend != Py_None) {
             self->suspended = 1;
             tell_suspended(self);
         }
@@ -376,7 +410,7 @@ steps_finalize(PyObject *object)
     self->phase = ENDED;
     PyErr_Fetch(&type, &value, &traceback);
     if (phase == CREATED) {
-        name = PyObject_GetAttrString(PyTuple_GetItem(self->way, OTHERWISE), "__qualname__");
+        name = PyObject_GetAttrString(self->way->otherwise, "__qualname__");
         if (name == NULL ||
             PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "coroutine '%U' was never awaited", name) < 0)
             PyErr_WriteUnraisable(self->subject);
@@ -397,6 +431,15 @@ steps_finalize(PyObject *object)
     PyErr_Restore(type, value, traceback);
 }
 
+static Steps *
+new_steps(void)
+{
+    if (spare_count == 0)
+        return PyObject_GC_New(Steps, steps_type);
+    spare_count--;
+    return (Steps *)PyObject_Init((PyObject *)spare[spare_count], steps_type);
+}
+
 static void
 steps_dealloc(PyObject *object)
 {
@@ -405,7 +448,10 @@ steps_dealloc(PyObject *object)
     PyObject_GC_UnTrack(object);
     steps_finalize(object);
     steps_clear(object);
-    PyObject_GC_Del(object);
+    if (spare_count < (int)(sizeof spare / sizeof *spare))
+        spare[spare_count++] = (Steps *)object;
+    else
+        PyObject_GC_Del(object);
     Py_DECREF(type);
 }
 
@@ -434,21 +480,24 @@ static PyType_Spec steps_spec = {
     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, steps_slots,
 };
 
+/* -- what makes them ------------------------------------------------------------------------- */
+
 static PyObject *
-call(PyObject *way, PyObject *const *arguments, Py_ssize_t count)
+way_call(PyObject *object, PyObject *const *arguments, size_t counted, PyObject *names)
 {
+    Way *way = (Way *)object;
+    Py_ssize_t count = (Py_ssize_t)(counted & ~ARGUMENTS_OFFSET);
     Steps *self;
 
-    if (count != 2) {
-        PyErr_Format(PyExc_TypeError, "expected a subject and an argument, got %zd", count);
-        return NULL;
-    }
-    self = PyObject_GC_New(Steps, steps_type);
+    /* It knows what such arguments mean, or why they are wrong. */
+    if (count < way->least || count > MOST || (names != NULL && PyTuple_Size(names) > 0))
+        return PyObject_Vectorcall(way->otherwise, arguments, counted, names);
+    self = new_steps();
     if (self == NULL)
         return NULL;
-    self->way = Py_NewRef(way);
+    self->way = (Way *)Py_NewRef(object);
     self->subject = Py_NewRef(arguments[0]);
-    self->argument = Py_NewRef(arguments[1]);
+    self->argument = count < MOST ? NULL : Py_NewRef(arguments[1]);
     self->awaited = NULL;
     self->phase = CREATED;
     self->running = self->suspended = 0;
@@ -456,19 +505,110 @@ call(PyObject *way, PyObject *const *arguments, Py_ssize_t count)
     return (PyObject *)self;
 }
 
-static PyMethodDef call_definition = {
-    "call", (PyCFunction)(void (*)(void))call, METH_FASTCALL, "Begin to await in steps."};
+static PyObject *
+way_get(PyObject *self, PyObject *subject, PyObject *Py_UNUSED(type))
+{
+    if (subject == NULL || subject == Py_None)
+        return Py_NewRef(self);
+    return PyObject_CallFunctionObjArgs(method_type, self, subject, NULL);
+}
 
-PyDoc_STRVAR(in_steps_doc, "in_steps(start, suspend, finish, otherwise)\n--\n\nSee steps.py.");
+static PyObject *
+way_attribute(PyObject *self, void *name)
+{
+    return PyObject_GetAttrString(((Way *)self)->otherwise, name);
+}
+
+static int
+way_clear(PyObject *object)
+{
+    Way *self = (Way *)object;
+
+    Py_CLEAR(self->start);
+    Py_CLEAR(self->suspend);
+    Py_CLEAR(self->finish);
+    Py_CLEAR(self->otherwise);
+    return 0;
+}
+
+static int
+way_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Way *self = (Way *)object;
+
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->start);
+    Py_VISIT(self->suspend);
+    Py_VISIT(self->finish);
+    Py_VISIT(self->otherwise);
+    return 0;
+}
+
+static void
+way_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+
+    PyObject_GC_UnTrack(object);
+    way_clear(object);
+    PyObject_GC_Del(object);
+    Py_DECREF(type);
+}
+
+static PyGetSetDef way_attributes[] = {
+    {"__name__", way_attribute, NULL, NULL, "__name__"},
+    {"__qualname__", way_attribute, NULL, NULL, "__qualname__"},
+    {"__doc__", way_attribute, NULL, NULL, "__doc__"},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef way_members[] = {
+    {"__wrapped__", T_OBJECT, offsetof(Way, otherwise), READONLY, NULL},
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Way, call), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot way_slots[] = {
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_descr_get, way_get},
+    {Py_tp_getset, way_attributes},
+    {Py_tp_members, way_members},
+    {Py_tp_traverse, way_traverse},
+    {Py_tp_clear, way_clear},
+    {Py_tp_dealloc, way_dealloc},
+    {0, NULL},
+};
+
+static PyType_Spec way_spec = {
+    "windsock.core.app._steps.Way", sizeof(Way), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION |
+        Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR,
+    way_slots,
+};
+
+PyDoc_STRVAR(in_steps_doc,
+             "in_steps(start, suspend, finish, otherwise, least)\n--\n\nSee steps.py.");
 
 static PyObject *
 in_steps(PyObject *Py_UNUSED(module), PyObject *arguments)
 {
-    if (PyTuple_Size(arguments) != STEPS) {
-        PyErr_SetString(PyExc_TypeError, "in_steps takes start, suspend, finish, otherwise");
+    PyObject *start, *suspend, *finish, *otherwise;
+    Py_ssize_t least;
+    Way *way;
+
+    if (!PyArg_ParseTuple(arguments, "OOOOn", &start, &suspend, &finish, &otherwise, &least))
         return NULL;
-    }
-    return PyCFunction_New(&call_definition, arguments);
+    way = PyObject_GC_New(Way, way_type);
+    if (way == NULL)
+        return NULL;
+    way->start = Py_NewRef(start);
+    way->suspend = Py_NewRef(suspend);
+    way->finish = Py_NewRef(finish);
+    way->otherwise = Py_NewRef(otherwise);
+    way->least = least < 1 ? 1 : least;
+    way->call = way_call;
+    PyObject_GC_Track(way);
+    return (PyObject *)way;
 }
 
 static PyMethodDef methods[] = {
@@ -488,11 +628,14 @@ PyInit__steps(void)
     if (types == NULL)
         return NULL;
     coroutine_type = (PyTypeObject *)PyObject_GetAttrString(types, "CoroutineType");
+    method_type = PyObject_GetAttrString(types, "MethodType");
     Py_DECREF(types);
+    way_type = (PyTypeObject *)PyType_FromSpec(&way_spec);
     steps_type = (PyTypeObject *)PyType_FromSpec(&steps_spec);
     str_await = PyUnicode_InternFromString("__await__");
     str_throw = PyUnicode_InternFromString("throw");
-    if (coroutine_type == NULL || steps_type == NULL || str_await == NULL || str_throw == NULL)
+    if (coroutine_type == NULL || method_type == NULL || way_type == NULL || steps_type == NULL ||
+        str_await == NULL || str_throw == NULL)
         return NULL;
     return PyModule_Create(&definition);
 }

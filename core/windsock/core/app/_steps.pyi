@@ -1,13 +1,13 @@
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 S = TypeVar("S")
-A = TypeVar("A")
 
 def in_steps(
-    start: Callable[[S, A], Any],
-    suspend: Callable[[S, A], None],
-    finish: Callable[[S, A, Any, BaseException | None], Any],
-    otherwise: Callable[[S, A], Awaitable[Any]],
+    start: Callable[[S, Any], Any],
+    suspend: Callable[[S, Any], None] | None,
+    finish: Callable[[S, Any, Any, BaseException | None], Any],
+    otherwise: Callable[..., Coroutine[Any, Any, Any]],
+    least: int,
     /,
-) -> Callable[[S, A], Coroutine[Any, Any, Any]]: ...
+) -> Callable[..., Any]: ...

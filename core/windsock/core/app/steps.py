@@ -5,30 +5,40 @@ A coroutine's frame costs more than what it does where that is little and is don
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
+from functools import wraps
 from typing import Any, Final, TypeVar
 
 from windsock.core.protocol.compiled import is_unwanted
 
 S = TypeVar("S")
-A = TypeVar("A")
+
+Start = Callable[[S, Any], Any]
+Suspend = Callable[[S, Any], None]
+Finish = Callable[[S, Any, Any, BaseException | None], Any]
+
+_MOST: Final = 2
 
 
 def in_python(
-    start: Callable[[S, A], Any],
-    suspend: Callable[[S, A], None],
-    finish: Callable[[S, A, Any, BaseException | None], Any],
-    otherwise: Callable[[S, A], Awaitable[Any]],
-) -> Callable[[S, A], Coroutine[Any, Any, Any]]:
+    start: Start[S],
+    suspend: Suspend[S] | None,
+    finish: Finish[S],
+    otherwise: Callable[..., Coroutine[Any, Any, Any]],
+    least: int,
+) -> Callable[..., Any]:
     """As `in_steps`."""
 
-    async def call(subject: S, argument: A) -> Any:
+    async def steps(*arguments: Any) -> Any:
+        subject = arguments[0]
+        argument = arguments[1] if len(arguments) == _MOST else None
         first = start(subject, argument)
         if first is NotImplemented:
-            return await otherwise(subject, argument)
+            return await otherwise(*arguments)
         value: Any = None
         error: BaseException | None = None
-        suspend(subject, argument)  # which cannot be told from here
+        if suspend is not None:
+            suspend(subject, argument)  # which cannot be told from here
         try:
             value = await first
         except BaseException as caught:  # `finish` raises it again
@@ -38,10 +48,16 @@ def in_python(
         finally:
             error = None  # it refers to this frame
         if found is NotImplemented:
-            return await otherwise(subject, argument)
+            return await otherwise(*arguments)
         return await found if hasattr(found, "__await__") else found
 
-    call.__qualname__ = otherwise.__qualname__
+    @wraps(otherwise)
+    def call(*arguments: Any, **named: Any) -> Coroutine[Any, Any, Any]:
+        if named or not least <= len(arguments) <= _MOST:
+            return otherwise(*arguments, **named)
+        return steps(*arguments)
+
+    steps.__qualname__ = otherwise.__qualname__
     return call
 
 
@@ -57,17 +73,22 @@ IN_C: Final = _steps is not None
 
 
 def in_steps(
-    start: Callable[[S, A], Any],
-    suspend: Callable[[S, A], None],
-    finish: Callable[[S, A, Any, BaseException | None], Any],
-    otherwise: Callable[[S, A], Awaitable[Any]],
-) -> Callable[[S, A], Coroutine[Any, Any, Any]]:
-    """A function of a subject and an argument whose coroutine awaits what `start` makes of them.
+    start: Start[S],
+    suspend: Suspend[S] | None,
+    finish: Finish[S],
+    otherwise: Callable[..., Coroutine[Any, Any, Any]],
+    *,
+    least: int = 1,
+) -> Callable[..., Any]:
+    """A function, or method, of a subject and an argument that awaits what `start` makes of them.
 
     It returns what `finish` makes of that, or of the exception that came instead, which `finish`
     raises again where it does not know better. What `finish` returns is awaited in turn, if it can
     be. If either of them returns NotImplemented, what `otherwise` gives is awaited instead.
     `suspend` is called before the task is suspended for the first time, if not without that.
+
+    Fewer arguments than `least`, more than the two, and named ones are left to `otherwise`
+    altogether. Where there is no second one, the steps are given None.
     """
     make = in_python if _steps is None else _steps.in_steps
-    return make(start, suspend, finish, otherwise)
+    return make(start, suspend, finish, otherwise, least)
