@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import inspect
+import types
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import ModuleType
@@ -135,8 +136,17 @@ def test_it_is_awaited_like_any_coroutine(in_steps: InSteps) -> None:
     steps.close()
 
 
-def test_what_is_no_coroutine_can_be_awaited_as_well(in_steps: InSteps) -> None:
-    steps = way(in_steps, Log(), start=lambda _, __: Pause())
+@types.coroutine
+def generator_based() -> Generator[Pause, Any, Any]:
+    """As coroutines once were."""
+    return (yield Pause())
+
+
+@pytest.mark.parametrize("make", [Pause, generator_based])
+def test_what_is_no_coroutine_can_be_awaited_as_well(
+    in_steps: InSteps, make: Callable[[], Any]
+) -> None:
+    steps = way(in_steps, Log(), start=lambda _, __: make())
     assert isinstance(steps.send(None), Pause)
     assert finished(steps, 1) == "made of 1"
 
@@ -243,7 +253,7 @@ def test_finish_is_told_the_error_of_the_first_and_may_know_better(in_steps: InS
     )
 
 
-@pytest.mark.parametrize("nothing", [None, 5, "text"])
+@pytest.mark.parametrize("nothing", [None, 5, "text", (n for n in "ab")])
 def test_what_cannot_be_awaited(in_steps: InSteps, nothing: Any) -> None:
     steps = way(in_steps, Log(), start=lambda _, __: nothing)
     with pytest.raises(TypeError):

@@ -391,6 +391,8 @@ class HostedConnection:
         event: AsgiEvent
         if type(message) is str and message.isascii():
             event, size = {"type": "websocket.send", "text": message}, len(message)
+        elif type(message) is bytes:
+            event, size = {"type": "websocket.send", "bytes": message}, len(message)
         else:
             event, size = _message_event(message)
         self.backlog = self._handed_over = size + 1

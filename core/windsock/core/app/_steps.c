@@ -14,6 +14,7 @@ PyAPI_FUNC(PyObject *) PyVectorcall_Call(PyObject *, PyObject *, PyObject *);
 #ifndef Py_TPFLAGS_HAVE_VECTORCALL
 #define Py_TPFLAGS_HAVE_VECTORCALL (1UL << 11)
 #endif
+#define CO_ITERABLE_COROUTINE_FLAG 0x100 /* inspect.CO_ITERABLE_COROUTINE */
 #define ARGUMENTS_OFFSET ((size_t)1 << (8 * sizeof(size_t) - 1))
 
 typedef enum {
@@ -47,7 +48,7 @@ static Steps *spare[8];
 static int spare_count;
 
 static PyTypeObject *way_type, *steps_type, *coroutine_type;
-static PyObject *method_type, *str_await, *str_throw;
+static PyObject *method_type, *str_throw;
 
 static int
 steps_clear(PyObject *object)
@@ -83,18 +84,39 @@ can_be_awaited(PyObject *found)
     return PyType_GetSlot(Py_TYPE(found), Py_am_await) != NULL;
 }
 
+/* Whether it is a generator that `types.coroutine` has made one to be awaited. */
+static int
+is_generator_based(PyObject *object)
+{
+    PyObject *code = PyObject_GetAttrString(object, "gi_code"), *flags = NULL;
+    long found = 0;
+
+    if (code != NULL)
+        flags = PyObject_GetAttrString(code, "co_flags");
+    if (flags != NULL)
+        found = PyLong_AsLong(flags);
+    PyErr_Clear();
+    Py_XDECREF(code);
+    Py_XDECREF(flags);
+    return found > 0 && (found & CO_ITERABLE_COROUTINE_FLAG);
+}
+
 /* What yields, for what can be awaited; NULL and an exception for anything else. */
 static PyObject *
 iterator_of(PyObject *awaitable)
 {
-    PyObject *iterator;
+    PyTypeObject *type = Py_TYPE(awaitable);
+    unaryfunc am_await;
 
-    if (Py_TYPE(awaitable) == coroutine_type || Py_TYPE(awaitable) == steps_type)
+    if (type == coroutine_type || type == steps_type)
         return Py_NewRef(awaitable);
-    iterator = PyObject_CallMethodObjArgs(awaitable, str_await, NULL);
-    if (iterator == NULL && PyErr_ExceptionMatches(PyExc_AttributeError))
-        PyErr_Format(PyExc_TypeError, "object of type %R cannot be awaited", Py_TYPE(awaitable));
-    return iterator;
+    am_await = (unaryfunc)PyType_GetSlot(type, Py_am_await);
+    if (am_await != NULL)
+        return am_await(awaitable);
+    if (is_generator_based(awaitable))
+        return Py_NewRef(awaitable);
+    PyErr_Format(PyExc_TypeError, "object of type %R cannot be awaited", type);
+    return NULL;
 }
 
 /* Take the exception that is set, as an object with its traceback. */
@@ -632,10 +654,9 @@ PyInit__steps(void)
     Py_DECREF(types);
     way_type = (PyTypeObject *)PyType_FromSpec(&way_spec);
     steps_type = (PyTypeObject *)PyType_FromSpec(&steps_spec);
-    str_await = PyUnicode_InternFromString("__await__");
     str_throw = PyUnicode_InternFromString("throw");
     if (coroutine_type == NULL || method_type == NULL || way_type == NULL || steps_type == NULL ||
-        str_await == NULL || str_throw == NULL)
+        str_throw == NULL)
         return NULL;
     return PyModule_Create(&definition);
 }
