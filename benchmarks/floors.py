@@ -1,8 +1,7 @@
 """What the benchmarks must show: every ratio that was promised, with its floor and its aim.
 
-A ratio is of medians of one run. Where several servers, or several scenarios, could stand for a
-row, windsock's side is judged by its worst scenario; each library runs on the best event loop
-that the run has of it.
+Where several servers, or several scenarios, could stand for a row, windsock's side is judged by its
+worst scenario; each library runs on the best event loop that the run has of it.
 """
 
 from __future__ import annotations
@@ -16,7 +15,12 @@ from .scenarios import SCENARIOS, Kind
 from .servers import HOSTS
 from .table import number, table
 
-WINDSOCK_ASYNCIO: Final = ("windsock-asyncio", "windsock-uvloop", "windsock-aiofastnet")
+WINDSOCK_ASYNCIO: Final = (
+    "windsock-asyncio",
+    "windsock-uvloop",
+    "windsock-aiofastnet",
+    "windsock-uvloop-aiofastnet",
+)
 PICOWS: Final = ("picows-websockets-asyncio", "picows-websockets-uvloop")
 WEBSOCKETS: Final = ("websockets-asyncio", "websockets-uvloop")
 
@@ -63,9 +67,9 @@ class Floor:
         return "floor" if sign * figure.value >= sign * self.floor else "MISSED"
 
 
-def _best(run: Run, servers: Iterable[str], scenario: str) -> tuple[float, str] | None:
+def _best(run: Run, servers: Iterable[str], scenario: str) -> str | None:
     found = [(value, name) for name in servers if (value := run.value(name, scenario))]
-    return max(found) if found else None
+    return max(found)[1] if found else None
 
 
 def ratio(ours: Sequence[str], theirs: Sequence[str], scenarios: Sequence[str]) -> Measure:
@@ -77,10 +81,13 @@ def ratio(ours: Sequence[str], theirs: Sequence[str], scenarios: Sequence[str]) 
             our, their = _best(run, ours, scenario), _best(run, theirs, scenario)
             if our is None or their is None:
                 continue
+            value = run.ratio(our, their, scenario)
+            if value is None:
+                continue
             remark = scenario if len(scenarios) > 1 else ""
             if len(ours) > 1:
-                remark += f" {our[1]} to {their[1]}"
-            figures.append((our[0] / their[0], remark.strip()))
+                remark += f" {our} to {their}"
+            figures.append((value, remark.strip()))
         if not figures:
             return None
         value, remark = min(figures)

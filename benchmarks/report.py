@@ -52,7 +52,6 @@ def _scenario(run: Run, scenario: str, baseline: str) -> str:
     heading = ["server", "median", "low", "high", f"× {baseline}"]
     heading += [f"{name.replace('p999', 'p99.9')} µs" for name in _LATENCIES] if latency else []
     heading += ["server CPU", "client CPU", ""]
-    base = run.value(baseline, scenario)
     rows = [heading]
     for result in results:
         row = [result.server]
@@ -61,7 +60,8 @@ def _scenario(run: Run, scenario: str, baseline: str) -> str:
         else:
             values = [measurement.value for measurement in result.measurements]
             row += [number(result.value), number(min(values)), number(max(values))]
-            row.append(f"{result.value / base:.2f}" if base else "–")
+            ratio = run.ratio(result.server, baseline, scenario)
+            row.append("–" if ratio is None else f"{ratio:.2f}")
             if latency:
                 row += [number(result.detail(name) or 0) for name in _LATENCIES]
             for who in ("server", "client"):

@@ -52,12 +52,14 @@ class Result:
         found = [m.details[name] for m in self.measurements if name in m.details]
         return median(found) if found else None
 
-    def condensed(self) -> Measurement:
-        """The medians of all rounds as one."""
-        assert self.value is not None
+    def condensed(self) -> Result:
+        """The same with medians in place of the rounds' other figures."""
         names = dict.fromkeys(name for m in self.measurements for name in m.details)
         details = {name: self.detail(name) or 0.0 for name in names if name not in _COUNTS}
-        return Measurement(round(self.value, 3), details)
+        values = [Measurement(round(m.value, 3)) for m in self.measurements]
+        if values:
+            values[0] = Measurement(values[0].value, details)
+        return replace(self, measurements=values)
 
     @property
     def client_bound(self) -> bool:
@@ -96,6 +98,19 @@ class Run:
         result = self.find(server, scenario)
         return None if result is None else result.value
 
+    def ratio(self, server: str, other: str, scenario: str) -> float | None:
+        """One server's figure to another's: the median of what it is in each round.
+
+        What is measured within seconds is compared, for a machine is not the same all the time.
+        """
+        results = self.find(server, scenario), self.find(other, scenario)
+        if results[0] is None or results[1] is None:
+            return None
+        ours, theirs = ([m.value for m in result.measurements] for result in results if result)
+        if not ours or len(ours) != len(theirs) or not all(theirs):
+            return None
+        return median(our / their for our, their in zip(ours, theirs, strict=True))
+
     def save(self, path: Path) -> None:
         """Write it as JSON."""
         document: dict[str, Any] = {
@@ -115,12 +130,8 @@ class Run:
         path.write_text(f'{head},\n "results": [\n{results}\n ]\n}}\n', "utf-8")
 
     def condensed(self) -> Run:
-        """The same with medians in place of rounds: what is worth keeping with the project."""
-        results = [
-            replace(result, measurements=[result.condensed()] if result.measurements else [])
-            for result in self.results
-        ]
-        return replace(self, results=results)
+        """The same with less of each round: what is worth keeping with the project."""
+        return replace(self, results=[result.condensed() for result in self.results])
 
 
 def _document(result: Result) -> dict[str, Any]:

@@ -68,8 +68,8 @@ def _servers() -> list[Server]:
         Server("windsock-trio", f"{own}:serve", "trio", ("windsock.trio", "trio"), _FULL),
         Server("windsock-asyncio", f"{own}:serve", "asyncio", ("windsock.asyncio",), _FULL),
     ]
-    for loop in ("uvloop", "aiofastnet"):
-        needs = ("windsock.asyncio", loop)
+    for loop in ("uvloop", "aiofastnet", "uvloop-aiofastnet"):
+        needs = ("windsock.asyncio", *loop.split("-"))
         found.append(Server(f"windsock-{loop}", f"{own}:serve_on_loop", loop, needs, _FULL))
     found.append(
         Server("windsock-threads", f"{own}:serve_on_threads", "", ("windsock.threads",), _FULL)

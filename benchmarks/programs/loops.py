@@ -1,22 +1,26 @@
-"""asyncio with its own event loop, with uvloop, and with aiofastnet's transports."""
+"""asyncio with its own event loop or uvloop, and either with aiofastnet's transports."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 def loop_factory(name: str) -> LoopFactory:
-    """The maker of event loops of a kind: asyncio, uvloop or aiofastnet."""
-    if name == "uvloop":
-        return cast("LoopFactory", import_module("uvloop").new_event_loop)
-    if name == "aiofastnet":
-        return cast("LoopFactory", import_module("aiofastnet").loop_factory())
-    return asyncio.new_event_loop
+    """The maker of event loops of a kind: asyncio, uvloop, aiofastnet, uvloop-aiofastnet."""
+    base, _, transports = name.partition("-")
+    if base == "aiofastnet":
+        base, transports = "asyncio", base
+    factory: LoopFactory = asyncio.new_event_loop
+    if base == "uvloop":
+        factory = import_module("uvloop").new_event_loop
+    if transports:
+        factory = import_module(transports).loop_factory(factory)
+    return factory
 
 
 def run(main: Coroutine[Any, Any, None], loop: str) -> None:
