@@ -126,7 +126,7 @@ def _run(options: argparse.Namespace, words: Sequence[str]) -> int:
         scenarios=_scenarios(options, load, skipped),
         rounds=options.rounds or (1 if options.quick else 5),
         seconds=options.seconds or (0.8 if options.quick else 1),
-        warmup=0.2 if options.quick else 0.3,
+        warmup=0.2,
         cores=cores,
     )
     done = results.Run(

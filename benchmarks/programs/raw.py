@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from functools import partial
 from typing import cast
@@ -33,13 +34,18 @@ def serve_asyncio(options: Options) -> None:
 
 
 async def _echo_stream(stream: trio.SocketStream) -> None:
-    async for data in stream:
-        await stream.send_all(data)
+    with contextlib.suppress(trio.BrokenResourceError):  # the load generator resets when it is done
+        async for data in stream:
+            await stream.send_all(data)
 
 
 async def _echo_socket(stream: trio.SocketStream) -> None:
     """The same with the non-blocking socket, below trio's stream."""
-    number = stream.socket.fileno()
+    with contextlib.suppress(ConnectionResetError):
+        await _echo_descriptor(stream.socket.fileno())
+
+
+async def _echo_descriptor(number: int) -> None:
     while True:
         try:
             data = os.read(number, 65536)
