@@ -35,9 +35,10 @@ from .events import (
     Pong,
     Status,
 )
-from .fast_lane import MAX_SMALL, MESSAGE_OVERHEAD, message_header
+from .fast_lane import MAX_SMALL, MESSAGE_OVERHEAD
 from .frames import CloseFrame, FrameEngine, FrameEvent, PongFrame, Role, Violation
 from .keepalive import Due, Keepalive
+from .output import LARGE, Output
 from .state import Input, State, Table, transition
 
 # How long an application may take to answer what came before the peer's end, in seconds: it must
@@ -49,11 +50,6 @@ _NEVER: Final = float("inf")
 # Where this is compiled, looking up what was imported, or is a method, takes longer.
 _decode_message: Final = decode_message
 _append: Final = deque[Any].append
-
-# From so many bytes on, a payload is not copied behind its header, but for the beginning, so that
-# no header travels alone.
-_LARGE: Final = 128 * 1024
-_BEGINNING: Final = 16 * 1024
 
 Message = str | bytes | bytearray | memoryview
 
@@ -69,7 +65,7 @@ _CLOSING_OR_AFTER: Final = frozenset({State.CLOSING, State.DRAINING, State.CLOSE
 _AWAITING: Final = frozenset({State.AWAITING_REQUEST, State.AWAITING_RESPONSE})
 
 
-class Connection(ABC):
+class Connection(Output, ABC):
     """What both roles share: everything from the moment the WebSocket is open."""
 
     __slots__ = (
@@ -81,35 +77,28 @@ class Connection(ABC):
         "_eof",
         "_events",
         "_frames",
-        "_handed_over",
         "_held",
         "_held_since",
         "_keepalive",
-        "_large",
         "_leaves_payload",
         "_message_since",
-        "_more_out",
         "_now",
         "_opened_at",
-        "_out",
         "_owed_pong",
         "_reading_paused",
         "_role",
         "_sent_close",
         "_small_frame",
         "_table",
-        "_taken",
-        "_unsent",
-        "_unsent_since",
         "_violation",
         "closed",
         "deadline_moved",
-        "pending_output",
         "state",
         "subprotocol",
     )
 
     def __init__(self, role: Role, table: Table, state: State, config: Config, now: float) -> None:
+        super().__init__()
         self._role = role
         self._table = table
         self._config = config
@@ -119,13 +108,8 @@ class Connection(ABC):
         """The outcome, once it is known."""
         self.subprotocol: str | None = None
         """The subprotocol that was agreed on (RFC 6455 §1.9)."""
-        self.pending_output = 0
-        """Bytes that wait for `data_to_send`."""
         self.deadline_moved = True
         """Whether `deadline` may be nearer than when it was last asked for."""
-        self._out = b""  # the first piece of it, nearly always the only one
-        self._more_out: list[bytes | memoryview] = []
-        self._large = 0  # how many of those are rests of large payloads
         self._events: list[Event] = []  # no deque: an empty one takes more than half a KiB
         self._frames: FrameEngine | None = None
         self._at_rest = False  # whether the next byte begins a frame, and nothing else is going on
@@ -146,8 +130,6 @@ class Connection(ABC):
         self._closing_since: float | None = None
         self._sent_close: CloseFrame | None = None
         self._owed_pong: bytes | None = None
-        self._handed_over = self._taken = self._unsent = 0
-        self._unsent_since: float | None = None
 
     # Input
 
@@ -378,8 +360,8 @@ class Connection(ABC):
                 raise TypeError(f"a message is str or bytes-like, not {type(message).__name__}")
             message = bytes(message)
         try:
-            if self._leaves_payload and len(message) >= _LARGE:
-                return self._send_large(message)
+            if self._leaves_payload and len(message) >= LARGE:
+                return self._queue_large(message)
             encode = self._encode_message
             data = encode(message)
         except UnicodeEncodeError as error:
@@ -391,15 +373,6 @@ class Connection(ABC):
             self._out = data
         self.pending_output = pending = pending + len(data)
         return pending + self._unsent
-
-    def _send_large(self, message: str | bytes) -> int:
-        payload = message.encode() if isinstance(message, str) else message
-        beginning, rest = payload[:_BEGINNING], memoryview(payload)[_BEGINNING:]
-        self._queue(message_header(message, len(payload)) + beginning)
-        self._more_out.append(rest)
-        self._large += 1
-        self.pending_output += len(rest)
-        return self.backlog
 
     def ping(self, payload: Checked[bytes | None], now: float) -> bytes:
         """Send a Ping; returns its payload, which is made up where None is given.
@@ -481,51 +454,7 @@ class Connection(ABC):
             raise self.disconnected()
         transition(self._table, self.state, command)
 
-    # Output
-
-    def data_to_send(self) -> bytes:
-        """Everything to be written now, in one piece; b"" if nothing."""
-        if not self.pending_output:
-            return b""
-        data = self._out
-        more = self._more_out
-        if more:
-            more.insert(0, data)
-            data = b"".join(more)
-            more.clear()
-            self._large = 0
-        self._out = b""
-        self._handed_over += self.pending_output
-        self.pending_output = 0
-        return data
-
-    def piece_to_send(self) -> bytes | memoryview:
-        """What is to be written next, b"" if nothing: `data_to_send` without its copies.
-
-        It is all there is, unless that is large.
-        """
-        if not self._large:
-            return self.data_to_send()
-        more = self._more_out
-        data: bytes | memoryview = more[0]
-        if not self._out and isinstance(data, memoryview):
-            del more[0]
-            self._large -= 1
-        else:
-            end = 0
-            while isinstance(more[end], bytes):
-                end += 1
-            data = b"".join([self._out, *more[:end]])
-            self._out = b""
-            del more[:end]
-        self.pending_output -= len(data)
-        self._handed_over += len(data)
-        return data
-
-    @property
-    def backlog(self) -> int:
-        """Bytes that the kernel has not taken yet, whether handed over or not."""
-        return self.pending_output + self._unsent
+    # Output: see also `Output`
 
     @property
     def half_close(self) -> bool:
@@ -542,17 +471,11 @@ class Connection(ABC):
 
         To be called after each write, when writing goes on, and before `handle_deadline`.
         """
-        taken = self._handed_over - size
-        if size == 0:
-            self._unsent_since = None
-            if self.state is _DRAINING and self._frames is None and self._unsent:
-                self._closing_since = now  # an HTTP response may take longer than closing
-                self.deadline_moved = True
-        elif self._unsent_since is None or taken > self._taken:
-            self._unsent_since = now
+        if size == 0 and self.state is _DRAINING and self._frames is None and self._unsent:
+            self._closing_since = now  # an HTTP response may take longer than closing
             self.deadline_moved = True
-        self._unsent = size
-        self._taken = taken
+        if self._note_unsent(size, now):
+            self.deadline_moved = True
         if size == 0 and self._owed_pong is not None:
             if self.state is _OPEN:
                 assert self._frames is not None
@@ -568,10 +491,8 @@ class Connection(ABC):
         by_peer = self.state is not _CLOSING
         self._advance(Input.WRITE_FAILED)
         self._finish(close_codes.ABNORMAL, "", clean=False, by_peer=by_peer)
-        self._out = b""
-        self._more_out.clear()
-        self.pending_output = self._unsent = self._large = 0
-        self._owed_pong = self._unsent_since = None
+        self._drop_output()
+        self._owed_pong = None
 
     # Time
 
@@ -657,13 +578,6 @@ class Connection(ABC):
         self.state = transition(self._table, self.state, given)
         self.deadline_moved = True
         self._at_rest = False
-
-    def _queue(self, data: bytes) -> None:
-        if self.pending_output:
-            self._more_out.append(data)
-        else:
-            self._out = data
-        self.pending_output += len(data)
 
     def _finish(self, code: int, reason: str, *, clean: bool, by_peer: bool) -> None:
         if self.closed is None:
