@@ -117,7 +117,7 @@ _MADE_BY_WINDSOCK: Final = frozenset(
 _NO_KINDS: Final = frozenset({"ABC", "Enum", "Exception", "Protocol", "dict"})
 """Base classes that say nothing to a reader."""
 
-_PARTS_OF_CLASSES: Final = frozenset({"Messages"})
+_PARTS_OF_CLASSES: Final = frozenset({"Messages", "Output"})
 """Base classes that a reader need not know."""
 
 _EXPLAIN_CONSTRUCTION: Final = frozenset({"ClientConnection", "Reject"})
@@ -147,11 +147,11 @@ def _describe_class(cls: type[Any]) -> Iterator[str]:
     yield _docstring(cls)
     if constructor is not None and cls.__name__ in _EXPLAIN_CONSTRUCTION:
         yield _docstring(constructor)
+    parts = [base for base in cls.__bases__ if base.__name__ in _PARTS_OF_CLASSES]
     items: list[str] = []
-    for name, documentation in _attributes(cls):
+    for name, documentation in [pair for part in [cls, *parts] for pair in _attributes(part)]:
         items.append(f"- `{name}`: {_one_line(documentation)}")
     methods: list[str] = []
-    parts = [base for base in cls.__bases__ if base.__name__ in _PARTS_OF_CLASSES]
     for name, member in [pair for part in [*parts, cls] for pair in vars(part).items()]:
         if name.startswith("_"):
             continue
