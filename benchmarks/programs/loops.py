@@ -12,14 +12,11 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 def loop_factory(name: str) -> LoopFactory:
     """The maker of event loops of a kind: asyncio, uvloop, aiofastnet, uvloop-aiofastnet."""
-    base, _, transports = name.partition("-")
-    if base == "aiofastnet":
-        base, transports = "asyncio", base
     factory: LoopFactory = asyncio.new_event_loop
-    if base == "uvloop":
+    if name.startswith("uvloop"):
         factory = import_module("uvloop").new_event_loop
-    if transports:
-        factory = import_module(transports).loop_factory(factory)
+    if name.endswith("aiofastnet"):
+        factory = import_module("aiofastnet").loop_factory(factory)
     return factory
 
 

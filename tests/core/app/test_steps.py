@@ -578,6 +578,6 @@ def test_python_where_the_environment_says_so(
     module = load(monkeypatch, pure)
     assert module.IN_C is in_c
     log = Log()
-    steps = way(module.in_steps, log, start=now(1))
+    steps = module.in_steps(now(1), log.suspend, log.finish)(log.otherwise)("subject")
     assert inspect.iscoroutine(steps) is not in_c
     assert finished(steps) == "made of 1"

@@ -14,7 +14,6 @@ import anyio.lowlevel
 from windsock.core import Disconnected, State
 from windsock.core.app.channel import Channel
 from windsock.core.app.link import SupportsServing
-from windsock.core.app.messages import Messages
 from windsock.core.app.session import going_away
 from windsock.core.app.steps import in_steps
 from windsock.core.protocol.connection import Message
@@ -313,10 +312,6 @@ class AsgiLink(ABC):
     # Reading
 
     @abstractmethod
-    def _put(self, event: AsgiEvent) -> Awaitable[None]:
-        """What gives the host an event, unless the task has been cancelled already."""
-
-    @abstractmethod
     async def _read_until(self, deadline: float) -> Any:
         """As `read`; None also once the clock has come to `deadline`."""
 
@@ -337,6 +332,10 @@ class AsgiLink(ABC):
         """Whether `error` is what the task that has read came out with because of that."""
 
     # Writing
+
+    @abstractmethod
+    def _put(self, event: AsgiEvent) -> Awaitable[None]:
+        """What gives the host an event, unless the task has been cancelled already."""
 
     async def _flush(self) -> None:
         await self.checkpoint()
@@ -459,10 +458,6 @@ async def _raising(error: Exception) -> Any:
     raise error
 
 
-async def _nothing(_: AsgiLink) -> None:
-    pass
-
-
 def _begin(link: AsgiLink, _: object) -> Any:
     return link.begin_read()
 
@@ -475,47 +470,6 @@ def _end(link: AsgiLink, _: object, event: AsgiEvent | None, error: BaseExceptio
     return link.end_read(event, error)
 
 
-_reading: Final = in_steps(_begin, _note, _end, _nothing)
-
-# The steps of the user's own reading and sending.
-
-
-def begin_receive(ws: Messages, _: object) -> Any:
-    """What `receive` awaits."""
-    if ws._receive_type is not None:  # pyright: ignore[reportPrivateUsage]  # ours
-        return NotImplemented
-    return link_of(ws).begin_read_for_user()
-
-
-def note_receiver(ws: Messages, _: object) -> None:
-    """The host has no message yet."""
-    link_of(ws).note_reader()
-
-
-def end_receive(
-    ws: Messages, _: object, event: AsgiEvent | None, error: BaseException | None
-) -> Any:
-    """What `receive` returns."""
-    return link_of(ws).end_read(event, error)
-
-
-def begin_send(ws: Messages, data: Any) -> Any:
-    """What `send` awaits."""
-    if ws._send_type is not None:  # pyright: ignore[reportPrivateUsage]  # ours
-        return NotImplemented
-    return link_of(ws).begin_send(data)
-
-
-def begin_send_untyped(ws: Messages, data: Any) -> Any:
-    """What `_send` awaits."""
-    return link_of(ws).begin_send(data)
-
-
-def end_send(ws: Messages, _: object, __: object, error: BaseException | None) -> Any:
-    """What `send` returns."""
-    return link_of(ws).end_send(error)
-
-
-def link_of(ws: Messages) -> AsgiLink:
-    """Its transport."""
-    return cast(AsgiLink, ws._link)  # pyright: ignore[reportPrivateUsage]  # ours
+@in_steps(_begin, _note, _end)
+async def _reading(_: AsgiLink) -> None:
+    """What was read was no message."""

@@ -8,7 +8,18 @@ from windsock.core import WebSocket
 from windsock.core.app.steps import in_steps
 from windsock.core.protocol.connection import Message
 
-from . import _link as link
+from ._exchange import (
+    begin_receive,
+    begin_send,
+    begin_send_untyped,
+    end_receive,
+    end_send,
+    link_of,
+    note_receiver,
+)
+
+
+_receiving = in_steps(begin_receive, note_receiver, end_receive)
 
 
 class HostedWebSocket(WebSocket):
@@ -20,17 +31,17 @@ class HostedWebSocket(WebSocket):
 
     __slots__ = ()
 
-    _READING = (link.begin_receive, link.note_receiver, link.end_receive)
+    __anext__ = _receiving(WebSocket.__anext__)
+    receive = _receiving(WebSocket.receive)
 
-    __anext__ = in_steps(*_READING, WebSocket.__anext__)
-    receive = in_steps(*_READING, WebSocket.receive)
+    @in_steps(begin_send_untyped, None, end_send, least=2)
+    async def _send(self, data: Message) -> None:
+        await link_of(self).send_behind(data)
 
-    async def _send_behind(self, data: Message) -> None:
-        await link.link_of(self).send_behind(data)
-
-    _send = in_steps(link.begin_send_untyped, None, link.end_send, _send_behind, least=2)
-
-    async def _send_otherwise(self, data: Any) -> None:
-        await (self._send_behind(data) if self._send_type is None else super().send(data))
-
-    send = in_steps(link.begin_send, None, link.end_send, _send_otherwise, least=2)
+    @in_steps(begin_send, None, end_send, least=2)
+    async def send(self, data: Any) -> None:
+        """As `WebSocket.send`."""
+        if self._send_type is None:
+            await link_of(self).send_behind(data)
+        else:
+            await super().send(data)

@@ -27,7 +27,7 @@ def in_python(
     otherwise: Callable[..., Coroutine[Any, Any, Any]],
     least: int,
 ) -> Callable[..., Any]:
-    """As `in_steps`."""
+    """`otherwise`, decorated as `in_steps` says."""
 
     async def steps(*arguments: Any) -> Any:
         subject = arguments[0]
@@ -73,22 +73,22 @@ IN_C: Final = _steps is not None
 
 
 def in_steps(
-    start: Start[S],
-    suspend: Suspend[S] | None,
-    finish: Finish[S],
-    otherwise: Callable[..., Coroutine[Any, Any, Any]],
-    *,
-    least: int = 1,
-) -> Callable[..., Any]:
-    """A function, or method, of a subject and an argument that awaits what `start` makes of them.
+    start: Start[S], suspend: Suspend[S] | None, finish: Finish[S], *, least: int = 1
+) -> Callable[[Callable[..., Coroutine[Any, Any, Any]]], Callable[..., Any]]:
+    """Decorates a coroutine function, or method, of a subject and perhaps an argument.
 
-    It returns what `finish` makes of that, or of the exception that came instead, which `finish`
-    raises again where it does not know better. What `finish` returns is awaited in turn, if it can
-    be. If either of them returns NotImplemented, what `otherwise` gives is awaited instead.
-    `suspend` is called before the task is suspended for the first time, if not without that.
+    What `start` makes of the two is awaited, and the result is what `finish` makes of what came of
+    that, or of the exception that came instead, which `finish` raises again where it does not know
+    better. What `finish` returns is awaited in turn, if it can be. If either of them returns
+    NotImplemented, the decorated function is awaited instead. `suspend` is called before the task
+    is suspended for the first time, if not without that.
 
-    Fewer arguments than `least`, more than the two, and named ones are left to `otherwise`
-    altogether. Where there is no second one, the steps are given None.
+    Fewer arguments than `least`, more than the two, and named ones are left to the decorated
+    function altogether. Where there is no second one, the steps are given None.
     """
     make = in_python if _steps is None else _steps.in_steps
-    return make(start, suspend, finish, otherwise, least)
+
+    def decorate(otherwise: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
+        return make(start, suspend, finish, otherwise, least)
+
+    return decorate
