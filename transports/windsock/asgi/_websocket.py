@@ -18,7 +18,6 @@ from ._exchange import (
     note_receiver,
 )
 
-
 _receiving = in_steps(begin_receive, note_receiver, end_receive)
 
 
